@@ -1,0 +1,60 @@
+/**
+ * `npm run generate`: makes `generated/` from `api/`. For each contract
+ *
+ * - `<service>.yaml`: the contract in one file, which the services serve and validate by;
+ * - `<service>.d.ts`: its types as a client sees them: what has a default may be left out;
+ * - `<service>.server.d.ts`: its types as a handler sees them: what has a default is there.
+ *
+ * Exits with 1 and the place when a contract cannot be read.
+ */
+import { readFile, writeFile } from 'node:fs/promises';
+import { bundle, createConfig } from '@redocly/openapi-core';
+import openapiTS, { astToString, type OpenAPI3 } from 'openapi-typescript';
+import { stringify } from 'yaml';
+
+export const services = ['task-service', 'user-service'];
+const root = new URL('../../', import.meta.url);
+
+/** The files that stand in `generated/`, by name, as they should be now. */
+export async function generate(): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  for (const service of services) {
+    const contract = await bundleContract(service);
+    const header = `made from api/${service}.yaml by \`npm run generate\`; edit that and run it again.\n`;
+    files.set(`${service}.yaml`, `# ${header}${stringify(contract, { lineWidth: 0, aliasDuplicateObjects: false })}`);
+    files.set(`${service}.d.ts`, `// ${header}${await types(contract, false)}`);
+    files.set(`${service}.server.d.ts`, `// ${header}${await types(withDefaultsRequired(contract), true)}`);
+  }
+  return files;
+}
+
+if (process.argv[1] === new URL(import.meta.url).pathname) {
+  for (const [name, text] of await generate()) {
+    const file = new URL(`generated/${name}`, root);
+    if ((await readFile(file, 'utf8').catch(() => '')) !== text) {
+      await writeFile(file, text);
+      console.log(`wrote generated/${name}`);
+    }
+  }
+}
+
+type Json = Record<string, unknown>;
+
+async function bundleContract(service: string): Promise<Json> {
+  const ref = new URL(`api/${service}.yaml`, root).pathname;
+  const { bundle: document, problems } = await bundle({ ref, config: await createConfig({}) });
+  const errors = problems.filter((problem) => problem.severity === 'error');
+  if (errors.length > 0) throw new Error(errors.map((e) => `api/${service}.yaml: ${e.message}`).join('\n'));
+  return document.parsed as Json;
+}
+
+async function types(contract: Json, defaultNonNullable: boolean): Promise<string> {
+  return astToString(await openapiTS(structuredClone(contract) as unknown as OpenAPI3, { defaultNonNullable }));
+}
+
+/** Parameters with a default are always there once the request was validated. */
+function withDefaultsRequired(contract: Json): Json {
+  return JSON.parse(JSON.stringify(contract), (_key, value: Json | null) =>
+    value?.in && (value.schema as Json | undefined)?.default !== undefined ? { ...value, required: true } : value,
+  ) as Json;
+}
