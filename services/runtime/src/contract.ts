@@ -29,14 +29,21 @@ export interface Document {
   servers: { url: string }[];
   externalDocs: { url: string; description: string };
   paths: Record<string, Record<string, Operation | undefined>>;
-  components: { responses: Record<string, Response> };
+  components: { parameters?: Record<string, Parameter>; responses: Record<string, Response> };
 }
 
 export interface Operation {
   operationId: string;
   summary: string;
+  parameters?: (Parameter | { $ref: string })[];
   requestBody?: { content: Record<string, { examples?: Record<string, { value: unknown }> }> };
   responses: Record<string, Response | { $ref: string }>;
+}
+
+export interface Parameter {
+  name: string;
+  in: string;
+  schema: { type?: string };
 }
 
 interface Response {
@@ -54,6 +61,16 @@ export function readContract(file: URL): Contract {
     basePaths: document.servers.map(({ url }) => url.replace(/\/$/, '')),
     problems: new Map(Object.values(document.components.responses).flatMap(problemKinds)),
   };
+}
+
+/** The parameters of an operation, each looked up where it is only referred to. */
+export function parametersOf({ document }: Contract, { parameters = [] }: Operation): Parameter[] {
+  return parameters.map((parameter) => {
+    if (!('$ref' in parameter)) return parameter;
+    const found = document.components.parameters?.[parameter.$ref.replace('#/components/parameters/', '')];
+    if (!found) throw new Error(`the contract has no parameter ${parameter.$ref}`);
+    return found;
+  });
 }
 
 function problemKinds({ description, content }: Response): [string, ProblemKind][] {

@@ -29,7 +29,9 @@ export interface Request<Operation> {
 
 /** What a handler may answer: one of the statuses that the contract declares, with its body and headers. */
 export type Outcome<Operation> = Operation extends { responses: infer Responses }
-  ? { [Status in keyof Responses]: { status: Status } & Content<Responses[Status]> & Headers<Responses[Status]> }[keyof Responses]
+  ? {
+      [Status in keyof Responses]: { status: Status } & Content<Responses[Status]> & Headers<Responses[Status]>;
+    }[keyof Responses]
   : never;
 
 /** The part of a problem that a handler knows; the runtime adds the rest. */
@@ -87,5 +89,9 @@ type Exactly<Given, Declared> = Given extends { status: infer Status }
 type ExactFields<Given, Declared> = Given extends readonly (infer Item)[]
   ? ExactFields<Item, Extract<Declared, readonly unknown[]>[number]>[]
   : Given extends object
-    ? { [Key in keyof Given]: Key extends keyof NonNullable<Declared> ? ExactFields<Given[Key], NonNullable<Declared>[Key]> : never }
+    ? {
+        [Key in keyof Given]: Key extends keyof NonNullable<Declared>
+          ? ExactFields<Given[Key], NonNullable<Declared>[Key]>
+          : never;
+      }
     : Given;

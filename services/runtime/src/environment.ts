@@ -1,0 +1,57 @@
+/** The environment of a service: each variable that it reads, its default and its meaning. */
+import { bool, cleanEnv, EnvMissingError, makeValidator, num, port, str } from 'envalid';
+
+export const variables = {
+  PORT: port({ default: 3000, desc: 'where the service listens' }),
+  METRICS_PORT: port({ default: 9464, desc: 'where Prometheus reads the metrics' }),
+  POSTGRES_HOST: str({ desc: 'the host of PostgreSQL' }),
+  POSTGRES_PORT: port({ default: 5432, desc: 'the port of PostgreSQL' }),
+  POSTGRES_DB: str({ desc: 'the database' }),
+  POSTGRES_USER: str({ desc: 'the role to connect as' }),
+  POSTGRES_PASSWORD: str({ desc: "the role's password" }),
+  POSTGRES_SSLMODE: oneOf(['disable', 'require', 'verify-full'])({
+    default: 'disable',
+    desc: 'disable, require (encrypted) or verify-full (encrypted, and the certificate is checked)',
+  }),
+  LOG_LEVEL: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])({
+    default: 'info',
+    desc: 'the least level that is logged',
+  }),
+  VALIDATE_RESPONSES: bool({
+    default: false,
+    desc: 'whether to hold every answer to the contract (a wrong one is a 500)',
+  }),
+  SHUTDOWN_DELAY_MS: num({
+    default: 0,
+    desc: 'how long to serve on after SIGTERM, until the endpoints forget the pod',
+  }),
+};
+
+export type Environment = { [Name in keyof typeof variables]: ReturnType<typeof readEnvironment>[Name] };
+
+/**
+ * Reads `environment` (that of the process), with defaults. When a variable is missing or wrong it says which, one
+ * line each, and ends the process with code 1.
+ */
+export function readEnvironment(environment: NodeJS.ProcessEnv) {
+  return cleanEnv(environment, variables, {
+    reporter({ errors }) {
+      const wrong = Object.entries<Error | undefined>(errors);
+      if (wrong.length === 0) return;
+      for (const [name, error] of wrong) {
+        const problem = error instanceof EnvMissingError ? 'is missing' : `is wrong: ${error?.message ?? ''}`;
+        console.error(`${name} ${problem} (${variables[name as keyof typeof variables].desc ?? ''})`);
+      }
+      process.exit(1);
+    },
+  });
+}
+
+/** Unlike envalid's `choices`, it says what may stand there. */
+function oneOf<const Choice extends string>(choices: Choice[]) {
+  return makeValidator<Choice>((value) => {
+    const choice = choices.find((each) => each === value);
+    if (!choice) throw new Error(`"${value}" is not one of ${choices.join(', ')}`);
+    return choice;
+  });
+}

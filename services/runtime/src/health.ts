@@ -1,0 +1,24 @@
+import type { ProblemDetails } from './handlers.ts';
+
+/** Whether the service can do its work now; `start()` keeps it up to date. */
+export class Health {
+  /** Why it cannot, for the person who asks; undefined when it can. */
+  reason: string | undefined = 'The service is starting.';
+  /** The service was told to stop: it answers what still comes, and closes each connection after it. */
+  stopping = false;
+}
+
+/** `getHealth` (readiness) and `getLiveness` of a contract. Neither asks the database: `start()` did, a moment ago. */
+export function healthHandlers(health: Health) {
+  return {
+    async getHealth() {
+      const { reason } = health;
+      return reason === undefined ? ok : { status: 503 as const, problem: { detail: reason } satisfies ProblemDetails };
+    },
+    async getLiveness() {
+      return ok;
+    },
+  };
+}
+
+const ok = { status: 200 as const, body: { status: 'ok' as const } };

@@ -1,0 +1,89 @@
+/** The homepage of a service: what it is, how it is, what to try, and below that Redoc's reference. */
+import type { Document, Operation } from './contract.ts';
+import { html, markdown, type Html } from './html.ts';
+import { redocPage } from './redoc.ts';
+
+/** Makes the page from the contract. Every address in it is relative, so it is right under any prefix. */
+export function homepage(document: Document, assetUrl: (name: string) => string): string {
+  const { title, summary } = document.info;
+  const head = html`
+    <meta name="description" content="${summary}" />
+    <link rel="icon" href="${assetUrl('icon.svg')}" />
+    <link rel="stylesheet" href="${assetUrl('pages.css')}" />
+    <script defer src="${assetUrl('pages.js')}"></script>
+  `;
+  const body = html`${bar(document)}
+    <main>${introduction(document)} ${commands(document)}</main>
+    <h2 class="section" id="reference">Reference</h2>`;
+  return redocPage(html`${title}`, head, body, assetUrl);
+}
+
+function bar({ info }: Document): Html {
+  return html`<header class="bar">
+    <a class="brand" href="./">${info.title}</a>
+    <nav><a href="#try">Try it</a> <a href="#reference">Reference</a> <a href="problems/">Problems</a></nav>
+    <p id="health" role="status" data-state="unknown">Checking …</p>
+  </header>`;
+}
+
+interface Tag {
+  name: string;
+  description: string;
+}
+
+function introduction({ info, tags, externalDocs }: Document & { tags?: Tag[] }): Html {
+  const [neighbour, purpose] = externalDocs.description.split(': ');
+  return html`<section class="introduction">
+    <div>
+      <h1>${info.title} <small>${info.version}</small></h1>
+      <p class="summary">${info.summary}</p>
+      ${markdown(info.description)}
+      <dl>
+        ${(tags ?? []).map(
+          ({ name, description }) =>
+            html`<dt><a href="#tag/${name}">${name}</a></dt>
+              <dd>${description}</dd>`,
+        )}
+      </dl>
+    </div>
+    <ul class="links">
+      <li><a href="${externalDocs.url}">${neighbour ?? externalDocs.description}</a> ${purpose ?? ''}</li>
+      <li>
+        <a href="openapi.yaml">openapi.yaml</a> or <a href="openapi.json">.json</a> the contract, for clients, mocks and
+        tests
+      </li>
+      <li><a href="problems/">Problems</a> what each error means, and what to do</li>
+    </ul>
+  </section>`;
+}
+
+/** What can be asked without knowing an id, as lines for a shell. */
+function commands({ paths }: Document): Html {
+  const cards = Object.entries(paths)
+    .filter(([path]) => !path.includes('{'))
+    .flatMap(([path, operations]) =>
+      Object.entries(operations).map(([method, operation]) => card(method.toUpperCase(), path, operation)),
+    );
+  return html`<section id="try">
+    <h2>Try it</h2>
+    <div class="commands">${cards}</div>
+  </section>`;
+}
+
+function card(method: string, path: string, operation: Operation | undefined): Html {
+  return html`<article>
+    <h3><b data-method="${method}">${method}</b> ${operation?.summary ?? path}</h3>
+    <button type="button">Copy</button>
+    <pre tabindex="0"><code>${curl(method, path, operation)}</code></pre>
+  </article>`;
+}
+
+function curl(method: string, path: string, operation: Operation | undefined): Html {
+  // assets/pages.js knows the address that the page came from.
+  const address = html`<span data-base></span>${path}`;
+  const [type, media] = Object.entries(operation?.requestBody?.content ?? {})[0] ?? [];
+  const [example] = Object.values(media?.examples ?? {});
+  if (!type || !example) return html`curl ${method === 'GET' ? '' : `-X ${method} `}${address}`;
+  const body = JSON.stringify(example.value).replaceAll("'", String.raw`'\''`);
+  return html`curl -X ${method} ${address} \\ -H 'Content-Type: ${type}' \\ -d '${body}'`;
+}

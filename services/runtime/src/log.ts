@@ -1,0 +1,51 @@
+/** Logs: one JSON object a line on standard output; of a request, one line when it is answered. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Request, RequestHandler, Response } from 'express';
+import { pino, type Logger } from 'pino';
+import { pinoHttp } from 'pino-http';
+import { newId } from './ids.ts';
+
+/** `level` as pino names them. */
+export function createLogger(service: string, level: string): Logger {
+  return pino({ level, base: { service }, timestamp: pino.stdTimeFunctions.isoTime });
+}
+
+/**
+ * Logs each request with its operation, status, duration in milliseconds and request id. The id is the `X-Request-Id`
+ * that came with it, if it fits the contract, or a new one; it goes back in the answer.
+ */
+export function logRequests(logger: Logger): RequestHandler {
+  return pinoHttp({
+    logger,
+    genReqId(req, res) {
+      const given = req.headers['x-request-id'];
+      const id = typeof given === 'string' && /^[A-Za-z0-9._~:/+=@-]{1,128}$/.test(given) ? given : newId();
+      res.setHeader('X-Request-Id', id);
+      return id;
+    },
+    quietReqLogger: true,
+    customLogLevel: (req, res) => (res.statusCode >= 500 && res.err ? 'error' : isProbe(req) ? 'debug' : 'info'),
+    customAttributeKeys: { responseTime: 'durationMs', reqId: 'requestId' },
+    customSuccessMessage: () => 'request',
+    customErrorMessage: () => 'request',
+    customSuccessObject: (_req, res, line: object) => ({ ...line, ...facts(res) }),
+    customErrorObject: (_req, res, error, line: object) => ({ ...line, ...facts(res), err: error }),
+    wrapSerializers: false,
+    serializers: { req: () => undefined, res: () => undefined },
+  });
+}
+
+function facts(res: ServerResponse & { req?: IncomingMessage }) {
+  const { locals, req } = res as Response;
+  return {
+    operation: locals.operationId as string | undefined,
+    method: req.method,
+    path: (req as Request).originalUrl.split('?', 1)[0],
+    status: res.statusCode,
+  };
+}
+
+/** Orchestrators ask for the health every few seconds. */
+function isProbe(req: IncomingMessage): boolean {
+  return /\/health(\/live)?$/.test(req.url ?? '');
+}

@@ -1,0 +1,133 @@
+/** Problem details (RFC 9457): every error that leaves a service, from whatever layer, goes out here. */
+import type { ErrorRequestHandler, Request, Response } from 'express';
+import { error as validatorErrors } from 'express-openapi-validator';
+import type { Contract, ProblemKind } from './contract.ts';
+import { DatabaseUnavailable, sqlState } from './database.ts';
+import type { ProblemDetails } from './handlers.ts';
+
+/** Thrown when a request breaks a rule of the contract that JSON Schema cannot say. Answered with 400. */
+export class InvalidRequest extends Error {
+  readonly errors: NonNullable<ProblemDetails['errors']>;
+  constructor(errors: NonNullable<ProblemDetails['errors']>) {
+    super(errors.map(({ pointer, detail }) => `${pointer} ${detail}`).join(', '));
+    this.errors = errors;
+  }
+}
+
+/** Thrown by the runtime for a request that it refuses with another status than 400. */
+export class Refused extends Error {
+  readonly status: number;
+  constructor(status: number, detail: string) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+/** Sends a problem; `title` and `type` come from the contract's example of that name, or of that status. */
+export function sendProblem(
+  contract: Contract,
+  req: Request,
+  res: Response,
+  status: number,
+  details: ProblemDetails,
+): void {
+  const kind = kindOf(contract, status, details.type);
+  if (status === 503) res.set('Retry-After', '1');
+  res
+    .status(status)
+    .type('application/problem+json')
+    .json({
+      type: `${basePathOf(contract, req)}/problems/${kind.name}`,
+      title: kind.title,
+      status,
+      detail: details.detail,
+      instance: pathOf(req),
+      requestId: String(req.id),
+      ...(details.errors && { errors: details.errors.slice(0, 100) }),
+    });
+}
+
+/** The one error exit: turns whatever was thrown into a problem. Nothing of an unforeseen error leaves the service. */
+export function problemHandler(contract: Contract): ErrorRequestHandler {
+  return (error: unknown, req, res, next) => {
+    if (res.headersSent) {
+      next(error);
+      return;
+    }
+    const { status, ...details } = toProblem(error);
+    if (status >= 500) res.err = error instanceof Error ? error : new Error(String(error));
+    sendProblem(contract, req, res, status, details);
+  };
+}
+
+/** The prefix under which the request came, of those that the service answers under. */
+export function basePathOf(contract: Contract, req: Request): string {
+  return contract.basePaths.find((base) => req.originalUrl.startsWith(`${base}/`)) ?? '';
+}
+
+function toProblem(error: unknown): ProblemDetails & { status: number } {
+  if (error instanceof InvalidRequest) return { status: 400, detail: error.message, errors: error.errors };
+  if (error instanceof Refused) return { status: error.status, detail: error.message };
+  if (error instanceof validatorErrors.BadRequest) return fromValidator(error);
+  if (error instanceof DatabaseUnavailable) return { status: 503, detail: error.message };
+  if (isParserError(error)) return fromParser(error);
+  // Class 22 is "data exception": the value, not the statement, is at fault.
+  if (sqlState(error)?.startsWith('22')) return { status: 400, detail: 'A value cannot be stored.' };
+  return { status: 500, detail: 'The service failed. Its log has the cause under this request id.' };
+}
+
+function fromValidator(error: InstanceType<typeof validatorErrors.BadRequest>): ProblemDetails & { status: number } {
+  const errors = error.errors.map(({ path, message, errorCode }) => ({
+    pointer: path.replace(/^\/params\//, '/path/'),
+    detail: message,
+    code: errorCode?.replace('.openapi.validation', '') ?? 'unknown',
+  }));
+  return {
+    status: 400,
+    detail: errors
+      .map((each) => `${each.pointer} ${each.detail}`)
+      .join(', ')
+      .slice(0, 2000),
+    errors,
+  };
+}
+
+/** What body-parser and Express throw (http-errors). */
+interface ParserError {
+  status: number;
+  type?: string;
+  message: string;
+}
+
+function isParserError(error: unknown): error is ParserError {
+  return error instanceof Error && 'expose' in error && 'status' in error && Number(error.status) < 500;
+}
+
+function fromParser(error: ParserError): ProblemDetails & { status: number } {
+  switch (error.status) {
+    case 413:
+      return { status: 413, detail: 'The body is larger than 1 MB.' };
+    case 415:
+      return {
+        status: 415,
+        detail: 'This address reads application/json in UTF-8, plain or compressed by gzip, deflate or br.',
+      };
+    default: {
+      const detail =
+        error.type === 'entity.parse.failed' ? `is not JSON: ${error.message}` : 'is incomplete or damaged';
+      return { status: 400, detail: `/body ${detail}`, errors: [{ pointer: '/body', detail, code: 'json' }] };
+    }
+  }
+}
+
+function kindOf(contract: Contract, status: number, name: string | undefined): ProblemKind {
+  const kind = name
+    ? contract.problems.get(name)
+    : [...contract.problems.values()].find((each) => each.status === status);
+  if (!kind) throw new Error(`the contract has no problem ${name ?? `of status ${status}`}`);
+  return kind;
+}
+
+function pathOf(req: Request): string {
+  return req.originalUrl.split('?', 1)[0] ?? '/';
+}

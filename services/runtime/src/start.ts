@@ -1,0 +1,129 @@
+/** Listen, keep the database in sight, drain on SIGTERM. */
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Express } from 'express';
+import pg from 'pg';
+import type { Logger } from 'pino';
+import { connectionOf, timeoutMs, type Database } from './database.ts';
+import type { Environment } from './environment.ts';
+import type { Health } from './health.ts';
+import type { Metrics } from './metrics.ts';
+import { migrate, type Migrations } from './migrate.ts';
+
+export interface Parts {
+  app: Express;
+  db: Database;
+  health: Health;
+  metrics: Metrics;
+  migrations: Migrations;
+  environment: Environment;
+  logger: Logger;
+}
+
+/**
+ * Runs a service until it is told to stop (SIGTERM or SIGINT; a second one ends it at once). It listens at once, is
+ * ready when the database is there and migrated, and not ready whenever the database is away.
+ */
+export async function start(parts: Parts): Promise<void> {
+  const { app, db, health, metrics, environment, logger } = parts;
+  // A missing Host is answered by the app, with a problem.
+  const server = createServer({ requireHostHeader: false, requestTimeout: 30_000, headersTimeout: 10_000 }, app);
+  server.on('clientError', refuseUnreadable);
+  await listen(server, environment.PORT, 'PORT');
+  await listen(metrics.server, environment.METRICS_PORT, 'METRICS_PORT');
+  logger.info({ port: environment.PORT, metricsPort: environment.METRICS_PORT }, 'listening');
+
+  const stopping = new AbortController();
+  const watching = watchDatabase(parts, stopping.signal);
+  await stopSignal();
+
+  // The order matters: be seen as not ready; let the endpoints forget us; finish what has begun; and only then let go
+  // of the database, which what has begun still needs.
+  logger.info('stopping');
+  health.reason = 'The service is shutting down.';
+  health.stopping = true;
+  stopping.abort();
+  await sleep(environment.SHUTDOWN_DELAY_MS);
+  const closed = once(server, 'close');
+  server.close();
+  await closed;
+  await watching;
+  await db.end();
+  metrics.server.close();
+  metrics.server.closeAllConnections();
+  logger.info('stopped');
+}
+
+async function listen(server: Server, port: number, variable: string): Promise<void> {
+  server.listen(port);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code === 'EADDRINUSE' ? 'is taken' : 'cannot be listened on';
+    console.error(`${variable} ${port} ${reason}: stop what uses it, or set ${variable} to another port`);
+    process.exit(1);
+  }
+}
+
+/**
+ * Looks at the database every second over a connection of its own, so that the answer does not wait in the queue of
+ * requests, and every quarter of a second while it is away. Each new connection migrates first.
+ */
+async function watchDatabase(
+  { db, health, migrations, environment, logger }: Parts,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    const client = new pg.Client({ ...connectionOf(environment), application_name: 'health' });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      await migrate(client, migrations, logger);
+      db.migrated = true;
+      while (!signal.aborted) {
+        // Its time limit is the client's own: the server may be past keeping one.
+        await client.query({ text: 'select', query_timeout: timeoutMs } as pg.QueryConfig);
+        if (!signal.aborted && health.reason !== undefined) {
+          health.reason = undefined;
+          logger.info('ready');
+        }
+        await sleep(1000, undefined, { signal }).catch(() => undefined);
+      }
+    } catch (error) {
+      if (!signal.aborted) notReady(health, logger, error);
+      await sleep(250, undefined, { signal }).catch(() => undefined);
+    }
+    await client.end().catch(() => undefined);
+  }
+}
+
+function notReady(health: Health, logger: Logger, error: unknown): void {
+  const reason = 'The database cannot be reached.';
+  if (health.reason === reason) return;
+  health.reason = reason;
+  logger.warn({ err: error }, 'not ready');
+}
+
+async function stopSignal(): Promise<void> {
+  await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
+  for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => process.exit(1));
+}
+
+/** Answers what cannot be read as HTTP with a problem, and closes the connection: what follows has no known beginning. */
+function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code ?? ''] ?? 400;
+  const title = STATUS_CODES[status];
+  const detail = status === 400 ? 'The request is not HTTP.' : title;
+  const body = JSON.stringify({ type: 'about:blank', title, status, detail });
+  socket.end(
+    `HTTP/1.1 ${status} ${title}\r\nContent-Type: application/problem+json\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

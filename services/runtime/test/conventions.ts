@@ -1,0 +1,321 @@
+/** The conventions of design.md, as promises that each service's tests hold it to. */
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { buffer } from 'node:stream/consumers';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Database } from '@task-manager/runtime/database';
+import type { Health } from '@task-manager/runtime/health';
+import { serve, type TestService } from './harness.ts';
+
+export interface Subject {
+  /** The service, and what makes its handlers. */
+  name: string;
+  handlers: (db: Database, health: Health) => Record<string, unknown>;
+  /** A path that creates by POST, a body that it takes, and the name of one of its texts. */
+  create: string;
+  body: Record<string, string>;
+  text: string;
+  /** A path that lists by GET, and the operation behind it. */
+  list: string;
+  listOperation: string;
+  /** The table that it writes. */
+  table: string;
+  /** The prefix that the service has outside. */
+  prefix: string;
+}
+
+export interface Answer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  text: string;
+  body: Record<string, unknown>;
+}
+
+/** Sends one request as it is given; `fetch` would mend some of it. */
+export async function send(
+  url: string,
+  method: string,
+  headers: Record<string, string> = {},
+  body?: string | Buffer,
+): Promise<Answer> {
+  const req = httpRequest(url, { method, headers, setHost: !('X-No-Host' in headers), agent: false });
+  req.end(body);
+  const res = await new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
+    req.once('response', resolve).once('error', reject);
+  });
+  const text = (await buffer(res)).toString();
+  const isJson = /json/.test(res.headers['content-type'] ?? '') && text !== '';
+  return {
+    status: res.statusCode ?? 0,
+    headers: res.headers,
+    text,
+    body: isJson ? (JSON.parse(text) as Answer['body']) : {},
+  };
+}
+
+export function holdsToConventions(subject: Subject): void {
+  const { name, create, list, prefix, table } = subject;
+  const json = { 'Content-Type': 'application/json' };
+  const valid = JSON.stringify(subject.body);
+  let service: TestService;
+  let base: string;
+
+  beforeAll(async () => {
+    service = await serve(name, subject.handlers);
+    base = service.url + prefix;
+  });
+  afterAll(() => service.stop());
+
+  async function rows(): Promise<unknown[]> {
+    return (await service.db.pool.query(`select * from ${table} order by id`)).rows;
+  }
+
+  /** Sends what must be refused, and sees that it was: by a problem, with nothing written, and the next one served. */
+  async function refused(status: number, method: string, path: string, headers = {}, body?: string | Buffer) {
+    const before = await rows();
+    const answer = await send(base + path, method, headers, body);
+    expect({ status: answer.status, text: answer.text }).toMatchObject({ status });
+    expect(answer.headers['content-type']).toMatch('application/problem+json');
+    expect(answer.headers['x-request-id']).toBe(answer.body.requestId);
+    expect(answer.body).toMatchObject({
+      type: expect.stringMatching(new RegExp(`^${prefix}/problems/[a-z-]+$`)),
+      title: expect.any(String),
+      status,
+      detail: expect.any(String),
+      instance: prefix + path.split('?', 1)[0],
+    });
+    expect(await rows()).toEqual(before);
+    expect((await send(base + list, 'GET')).status).toBe(200);
+    return answer;
+  }
+
+  /** What is refused with 400 names its place. */
+  async function refusedAt(pointer: string, body: string | Buffer, headers = {}) {
+    const { body: problem } = await refused(400, 'POST', create, { ...json, ...headers }, body);
+    expect(problem.errors).toEqual(expect.arrayContaining([expect.objectContaining({ pointer })]));
+  }
+
+  describe('methods', () => {
+    it('answers HEAD as GET, without the body', async () => {
+      const get = await send(base + list, 'GET');
+      const head = await send(base + list, 'HEAD');
+      expect([head.status, head.text]).toEqual([200, '']);
+      expect(head.headers['content-length']).toBe(get.headers['content-length']);
+      expect(head.headers['content-type']).toBe(get.headers['content-type']);
+    });
+
+    it('answers OPTIONS with 204 and Allow', async () => {
+      const { status, headers, text } = await send(base + list, 'OPTIONS');
+      expect([status, text]).toEqual([204, '']);
+      expect(headers.allow).toMatch(/^GET, HEAD, OPTIONS/);
+    });
+
+    it('refuses a method that the path does not have with 405 and Allow', async () => {
+      for (const method of ['PUT', 'DELETE', 'TRACE', 'PROPFIND']) {
+        const { headers } = await refused(405, method, list);
+        expect(headers.allow).toMatch(/^GET, HEAD, OPTIONS/);
+      }
+      expect((await refused(405, 'POST', '/')).headers.allow).toBe('GET, HEAD, OPTIONS');
+    });
+  });
+
+  describe('paths', () => {
+    it('refuses an unknown one with 404, whatever the method', async () => {
+      for (const method of ['GET', 'POST', 'DELETE']) await refused(404, method, '/nowhere');
+    });
+
+    it('takes case and the last slash seriously', async () => {
+      await refused(404, 'GET', list.toUpperCase());
+      await refused(404, 'GET', `${list}/`);
+    });
+
+    it('refuses an escape that is not UTF-8', async () => {
+      await refused(400, 'GET', `${list}?cursor=%ff`);
+      await refused(400, 'GET', `${list}/%c3%28`);
+    });
+
+    it('answers under each server of the contract', async () => {
+      for (const server of new Set([prefix, ''])) {
+        const { status, headers } = await send(service.url + server + create, 'POST', json, variation());
+        expect(status).toBe(201);
+        expect(headers.location).toMatch(new RegExp(`^${server}/[a-z]+/[0-9a-f-]{36}$`));
+        expect((await send(service.url + String(headers.location), 'GET')).status).toBe(200);
+      }
+    });
+
+    it('has the health and nothing else without a database', async () => {
+      for (const path of ['/health', '/health/live']) {
+        expect(await send(base + path, 'GET')).toMatchObject({ status: 200, body: { status: 'ok' } });
+      }
+    });
+  });
+
+  describe('headers', () => {
+    it('answers with the request id that it was given, or a new one when that does not fit', async () => {
+      const own = await send(base + list, 'GET', { 'X-Request-Id': 'my-request.1' });
+      expect(own.headers['x-request-id']).toBe('my-request.1');
+      for (const unfit of ['a b', 'x'.repeat(129), '<script>']) {
+        const { headers } = await send(base + list, 'GET', { 'X-Request-Id': unfit });
+        expect(headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/);
+      }
+    });
+
+    it('says nothing of what it is made of, and locks down what a browser may do with the answer', async () => {
+      const { headers } = await send(base + list, 'GET');
+      expect(headers).not.toHaveProperty('x-powered-by');
+      expect(headers).toMatchObject({
+        'x-content-type-options': 'nosniff',
+        'x-frame-options': 'SAMEORIGIN',
+        'content-security-policy': "default-src 'none';frame-ancestors 'none'",
+      });
+    });
+
+    it('refuses an Accept that it cannot meet with 406', async () => {
+      await refused(406, 'GET', list, { Accept: 'text/html' });
+      await refused(406, 'POST', create, { ...json, Accept: 'application/xml' }, valid);
+      await refused(406, 'GET', list, { Accept: 'application/json;q=0' });
+      for (const Accept of ['*/*', 'application/*', 'text/html, application/json;q=0.5']) {
+        expect((await send(base + list, 'GET', { Accept })).status).toBe(200);
+      }
+    });
+
+    it('refuses a body of another kind with 415', async () => {
+      for (const type of ['text/plain', 'application/xml', 'application/json; charset=utf-16', 'application/jsonp']) {
+        await refused(415, 'POST', create, { 'Content-Type': type }, valid);
+      }
+      await refused(415, 'POST', create, {}, valid);
+      await refused(415, 'POST', create, { ...json, 'Content-Encoding': 'compress' }, valid);
+    });
+
+    it('reads JSON under each of its names, compressed too', async () => {
+      for (const type of ['application/json; charset=UTF-8', 'Application/JSON', 'application/json; charset="utf-8"']) {
+        expect((await send(base + create, 'POST', { 'Content-Type': type }, variation())).status).toBe(201);
+      }
+      const compressed = gzipSync(variation());
+      expect((await send(base + create, 'POST', { ...json, 'Content-Encoding': 'gzip' }, compressed)).status).toBe(201);
+    });
+
+    it('refuses a request without a Host', async () => {
+      await refused(400, 'GET', list, { 'X-No-Host': 'true' });
+    });
+  });
+
+  describe('bodies', () => {
+    it('refuses one that is too large with 413, unpacked or packed', async () => {
+      const large = JSON.stringify({ ...subject.body, [subject.text]: 'x'.repeat(2_000_000) });
+      await refused(413, 'POST', create, json, large);
+      await refused(413, 'POST', create, { ...json, 'Content-Encoding': 'gzip' }, gzipSync(' '.repeat(20_000_000)));
+    });
+
+    it('refuses what is not JSON', async () => {
+      for (const body of ['', '{', '{"a":}', "{'a':1}", 'NaN', `${valid}x`, `{"${subject.text}":"\n"}`]) {
+        await refusedAt('/body', body);
+      }
+      await refusedAt('/body', valid, { 'Content-Encoding': 'gzip' });
+    });
+
+    it('refuses JSON that is no object', async () => {
+      for (const body of ['null', '[]', `[${valid}]`, '"text"', '1', 'true']) await refusedAt('/body', body);
+    });
+
+    it('refuses a wrong type, a missing field and an unknown one', async () => {
+      for (const wrong of [1, null, true, [], {}, ['x']]) {
+        await refusedAt(`/body/${subject.text}`, JSON.stringify({ ...subject.body, [subject.text]: wrong }));
+      }
+      await refusedAt(`/body/${subject.text}`, JSON.stringify({ ...subject.body, [subject.text]: undefined }));
+      for (const unknown of ['id', 'constructor', 'toString', 'hasOwnProperty']) {
+        await refusedAt(`/body/${unknown}`, JSON.stringify({ ...subject.body, [unknown]: 'x' }));
+      }
+      await refusedAt('/body/__proto__', valid.replace('{', '{"__proto__":{"admin":true},'));
+    });
+
+    it('refuses text that could not be stored as it is', async () => {
+      const withText = (text: string) => `{${valid.slice(1, -1)},"${subject.text}":"${text}"}`;
+      for (const text of ['a\\u0000b', '\\ud800', '\\udc00\\ud800'])
+        await refusedAt(`/body/${subject.text}`, withText(text));
+      for (const bytes of [[0xff], [0xc3, 0x28], [0xed, 0xa0, 0x80]]) {
+        await refusedAt('/body', Buffer.concat([Buffer.from('{"a":"'), Buffer.from(bytes), Buffer.from('"}')]));
+      }
+    });
+
+    it('refuses deep nesting at once', async () => {
+      const deep = `{"${subject.text}":${'['.repeat(40_000)}${']'.repeat(40_000)}}`;
+      await refused(400, 'POST', create, json, deep);
+    });
+  });
+
+  describe('queries', () => {
+    it('refuses an unknown parameter, and a known one twice', async () => {
+      for (const query of [
+        'limt=1',
+        'limit=1&limit=2',
+        'limit=',
+        'limit=1e1',
+        'limit=0x10',
+        'limit=%00',
+        'cursor=%20',
+      ]) {
+        const { body } = await refused(400, 'GET', `${list}?${query}`);
+        expect(body.errors).toEqual([expect.objectContaining({ pointer: `/query/${query.split('=', 1)[0]}` })]);
+      }
+    });
+  });
+
+  describe('faults', () => {
+    it('answers a bug with 500, and tells nothing of it', async () => {
+      const failing = await serve(name, (db, health) => ({
+        ...subject.handlers(db, health),
+        async [subject.listOperation]() {
+          throw new Error('secret');
+        },
+      }));
+      const answer = await send(failing.url + list, 'GET');
+      expect(answer).toMatchObject({ status: 500, body: { status: 500, title: 'Internal error' } });
+      expect(answer.text).not.toMatch(/secret|Error:|\.ts/);
+      expect((await send(`${failing.url}/health`, 'GET')).status).toBe(200);
+      await failing.stop();
+    });
+
+    it('answers 500 rather than leave the contract, when answers are held to it', async () => {
+      const straying = await serve(name, (db, health) => ({
+        ...subject.handlers(db, health),
+        async [subject.listOperation]() {
+          return { status: 200, body: { items: [{ id: 1 }], nextCursor: null } };
+        },
+      }));
+      expect(await send(straying.url + list, 'GET')).toMatchObject({ status: 500, body: { title: 'Internal error' } });
+      await straying.stop();
+    });
+
+    it('answers 503 with Retry-After while the database is away, and serves again by itself', async () => {
+      const { pool } = service.db;
+      const { port } = pool.options;
+      await service.db.pool.query('select');
+      pool.options.port = 1;
+      await closeIdle();
+      expect(await send(base + list, 'GET')).toMatchObject({
+        status: 503,
+        headers: { 'retry-after': '1' },
+        body: { status: 503, title: 'Service unavailable', detail: 'The database cannot be reached.' },
+      });
+      pool.options.port = port;
+      expect((await send(base + list, 'GET')).status).toBe(200);
+    });
+  });
+
+  /** Ends the pool's connections from PostgreSQL's side, as an administrator would. */
+  async function closeIdle(): Promise<void> {
+    const { pool } = service.db;
+    const client = await pool.connect();
+    client.release(true);
+    while (pool.idleCount > 0) (await pool.connect()).release(true);
+  }
+
+  let variations = 0;
+  /** A valid body that differs from all before. */
+  function variation(): string {
+    variations += 1;
+    const entries = Object.entries(subject.body).map(([key, value]) => [key, value.replace(/\w+/, `$&${variations}`)]);
+    return JSON.stringify(Object.fromEntries(entries));
+  }
+}

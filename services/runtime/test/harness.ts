@@ -1,0 +1,91 @@
+/** What the tests of every service need: the real app over HTTP, on a database of its own in a real PostgreSQL. */
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { readContract } from '@task-manager/runtime/contract';
+import { connectionOf, Database } from '@task-manager/runtime/database';
+import type { Environment } from '@task-manager/runtime/environment';
+import { Health } from '@task-manager/runtime/health';
+import { createLogger } from '@task-manager/runtime/log';
+import { createMetrics } from '@task-manager/runtime/metrics';
+import { migrate } from '@task-manager/runtime/migrate';
+import { createService } from '@task-manager/runtime/service';
+import pg from 'pg';
+import { createDatabase } from '../../../scripts/postgres.ts';
+
+export interface TestService {
+  /** Where it listens, without a slash at the end. */
+  url: string;
+  db: Database;
+  health: Health;
+  environment: Environment;
+  stop(): Promise<void>;
+}
+
+/** Serves `name` as `main.ts` would, every answer held to the contract, on a new and migrated database. */
+export async function serve(name: string, handlers: (db: Database, health: Health) => object): Promise<TestService> {
+  const environment = await newEnvironment(name);
+  const logger = createLogger(name, environment.LOG_LEVEL);
+  const db = new Database(environment, logger);
+  const health = new Health();
+  await prepare(name, environment);
+  db.migrated = true;
+  health.reason = undefined;
+  const app = createService({
+    contract: readContract(new URL(`../../../generated/${name}.yaml`, import.meta.url)),
+    handlers: handlers(db, health),
+    health,
+    metrics: createMetrics(db),
+    logger,
+    validateResponses: true,
+  });
+  const server = createServer({ requireHostHeader: false }, app);
+  const url = await listen(server);
+  return {
+    url,
+    db,
+    health,
+    environment,
+    async stop() {
+      server.close();
+      server.closeAllConnections();
+      await db.end();
+    },
+  };
+}
+
+/** The environment of a service whose database is new and empty, but for its schema. */
+export async function newEnvironment(name: string): Promise<Environment> {
+  const database = `test_${randomUUID().replaceAll('-', '')}`;
+  const role = name.replaceAll('-', '_');
+  const port = Number(process.env.TEST_POSTGRES_PORT);
+  await createDatabase({ port }, database, [name]);
+  return {
+    PORT: 0,
+    METRICS_PORT: 0,
+    POSTGRES_HOST: '127.0.0.1',
+    POSTGRES_PORT: port,
+    POSTGRES_DB: database,
+    POSTGRES_USER: role,
+    POSTGRES_PASSWORD: role,
+    POSTGRES_SSLMODE: 'disable',
+    LOG_LEVEL: 'silent',
+    VALIDATE_RESPONSES: true,
+    SHUTDOWN_DELAY_MS: 0,
+  };
+}
+
+export async function prepare(name: string, environment: Environment): Promise<void> {
+  const client = new pg.Client(connectionOf(environment));
+  await client.connect();
+  const folder = new URL(`../../${name}/migrations/`, import.meta.url);
+  await migrate(client, { folder, schema: name.replaceAll('-', '_') }, createLogger(name, 'silent'));
+  await client.end();
+}
+
+export async function listen(server: Server): Promise<string> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}

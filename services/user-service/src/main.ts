@@ -1,0 +1,26 @@
+import { readContract } from '@task-manager/runtime/contract';
+import { Database } from '@task-manager/runtime/database';
+import { readEnvironment } from '@task-manager/runtime/environment';
+import { Health } from '@task-manager/runtime/health';
+import { createLogger } from '@task-manager/runtime/log';
+import { createMetrics } from '@task-manager/runtime/metrics';
+import { createService } from '@task-manager/runtime/service';
+import { start } from '@task-manager/runtime/start';
+import { userHandlers } from './handlers.ts';
+
+const environment = readEnvironment(process.env);
+const logger = createLogger('user-service', environment.LOG_LEVEL);
+const health = new Health();
+const db = new Database(environment, logger);
+const metrics = createMetrics(db);
+const app = createService({
+  contract: readContract(new URL('../../../generated/user-service.yaml', import.meta.url)),
+  handlers: userHandlers(db, health),
+  health,
+  metrics,
+  logger,
+  validateResponses: environment.VALIDATE_RESPONSES,
+});
+const migrations = { folder: new URL('../migrations/', import.meta.url), schema: 'user_service' };
+
+await start({ app, db, health, metrics, migrations, environment, logger });
