@@ -2,11 +2,13 @@ import eslint from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['**/dist/', 'generated/', '**/assets/'] },
+  { ignores: ['**/dist/', 'generated/', 'services/runtime/assets/', '.data/', '.tools/'] },
   eslint.configs.recommended,
   tseslint.configs.strictTypeChecked,
   {
-    languageOptions: { parserOptions: { project: ['../tsconfig.json', '../../tsconfig.json'], tsconfigRootDir: process.cwd() } },
+    languageOptions: {
+      parserOptions: { project: './tsconfig.json', tsconfigRootDir: import.meta.dirname },
+    },
     rules: {
       // A handler is async because its type says so, whether it waits or not.
       '@typescript-eslint/require-await': 'off',
@@ -14,5 +16,9 @@ export default tseslint.config(
     },
   },
   // Plain JavaScript has no types to check by.
-  { files: ['**/*.{js,mjs}'], ...tseslint.configs.disableTypeChecked },
+  {
+    files: ['**/*.{js,mjs}'],
+    ...tseslint.configs.disableTypeChecked,
+    languageOptions: { globals: { console: 'readonly', process: 'readonly', URL: 'readonly' } },
+  },
 );

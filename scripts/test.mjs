@@ -14,6 +14,7 @@ const { status } = spawnSync(
   ['turbo', 'run', 'test', '--continue', '--output-logs=new-only', ...process.argv.slice(2)],
   {
     stdio: 'inherit',
+    env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1' },
     cwd: new URL('..', import.meta.url),
   },
 );

@@ -1,7 +1,7 @@
 // What the homepage does in the browser: addresses for the curl lines, copying them, and looking at the health.
 
-const base = new URL('.', location.href).href.replace(/\/$/, '');
-for (const span of document.querySelectorAll('[data-base]')) span.textContent = base;
+const url = new URL('.', location.href).href.replace(/\/$/, '');
+for (const code of document.querySelectorAll('#try code')) code.textContent = code.textContent.replace('$URL', url);
 
 for (const button of document.querySelectorAll('#try button')) button.addEventListener('click', () => copy(button));
 
@@ -37,3 +37,8 @@ function show(state, text) {
 setInterval(look, 5000);
 document.addEventListener('visibilitychange', look);
 look();
+
+// The button that opens Redoc's menu on a phone is of use only where the reference is.
+new IntersectionObserver(([reference]) => {
+  document.body.classList.toggle('reading', reference.isIntersecting);
+}).observe(document.getElementById('redoc-container'));

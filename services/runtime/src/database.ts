@@ -75,7 +75,7 @@ export function connectionOf(environment: Environment) {
         : { rejectUnauthorized: environment.POSTGRES_SSLMODE === 'verify-full' },
     connectionTimeoutMillis: timeoutMs,
     keepAlive: true,
-    types: { getTypeParser },
+    types,
   };
 }
 
@@ -95,12 +95,7 @@ function isUnavailable({ code = '' }: pg.DatabaseError): boolean {
   return /^(08|53|57P)/.test(code) || code === '25006';
 }
 
-function getTypeParser(oid: number, format?: 'text' | 'binary'): (text: string) => unknown {
-  return parsers.get(oid) ?? (pg.types.getTypeParser(oid, format) as (text: string) => unknown);
-}
-
 /** JSON has no dates: times are RFC 3339 strings in UTC, dates stay as PostgreSQL writes them. */
-const parsers = new Map<number, (text: string) => unknown>([
-  [pg.types.builtins.TIMESTAMPTZ, (text) => new Date(text).toISOString()],
-  [pg.types.builtins.DATE, (text) => text],
-]);
+const types = new pg.TypeOverrides();
+types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, (text) => new Date(text).toISOString());
+types.setTypeParser(pg.types.builtins.DATE, (text) => text);

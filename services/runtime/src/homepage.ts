@@ -14,7 +14,7 @@ export function homepage(document: Document, assetUrl: (name: string) => string)
   `;
   const body = html`${bar(document)}
     <main>${introduction(document)} ${commands(document)}</main>
-    <h2 class="section" id="reference">Reference</h2>`;
+    <h2 class="reference" id="reference">Reference</h2>`;
   return redocPage(html`${title}`, head, body, assetUrl);
 }
 
@@ -26,35 +26,38 @@ function bar({ info }: Document): Html {
   </header>`;
 }
 
-interface Tag {
-  name: string;
-  description: string;
-}
-
 function introduction({ info, tags, externalDocs }: Document & { tags?: Tag[] }): Html {
-  const [neighbour, purpose] = externalDocs.description.split(': ');
+  const [neighbour = '', purpose = ''] = externalDocs.description.split(': ');
   return html`<section class="introduction">
     <div>
       <h1>${info.title} <small>${info.version}</small></h1>
       <p class="summary">${info.summary}</p>
       ${markdown(info.description)}
-      <dl>
-        ${(tags ?? []).map(
-          ({ name, description }) =>
-            html`<dt><a href="#tag/${name}">${name}</a></dt>
-              <dd>${description}</dd>`,
-        )}
-      </dl>
+      <dl>${(tags ?? []).map(tag)}</dl>
     </div>
     <ul class="links">
-      <li><a href="${externalDocs.url}">${neighbour ?? externalDocs.description}</a> ${purpose ?? ''}</li>
       <li>
-        <a href="openapi.yaml">openapi.yaml</a> or <a href="openapi.json">.json</a> the contract, for clients, mocks and
-        tests
+        <b><a href="${externalDocs.url}">${neighbour}</a></b> ${purpose}
       </li>
-      <li><a href="problems/">Problems</a> what each error means, and what to do</li>
+      <li>
+        <b><a href="openapi.yaml">openapi.yaml</a> · <a href="openapi.json">openapi.json</a></b>
+        the contract, for clients, mocks and tests
+      </li>
+      <li>
+        <b><a href="problems/">Problems</a></b> what each error means and what to do
+      </li>
     </ul>
   </section>`;
+}
+
+interface Tag {
+  name: string;
+  description: string;
+}
+
+function tag({ name, description }: Tag): Html {
+  return html`<dt><a href="#tag/${name}">${name}</a></dt>
+    <dd>${description}</dd>`;
 }
 
 /** What can be asked without knowing an id, as lines for a shell. */
@@ -78,12 +81,12 @@ function card(method: string, path: string, operation: Operation | undefined): H
   </article>`;
 }
 
-function curl(method: string, path: string, operation: Operation | undefined): Html {
-  // assets/pages.js knows the address that the page came from.
-  const address = html`<span data-base></span>${path}`;
+/** assets/pages.js puts the address that the page came from in the place of `$URL`. */
+function curl(method: string, path: string, operation: Operation | undefined): string {
   const [type, media] = Object.entries(operation?.requestBody?.content ?? {})[0] ?? [];
   const [example] = Object.values(media?.examples ?? {});
-  if (!type || !example) return html`curl ${method === 'GET' ? '' : `-X ${method} `}${address}`;
+  const request = method === 'GET' ? `curl $URL${path}` : `curl -X ${method} $URL${path}`;
+  if (!type || !example) return request;
   const body = JSON.stringify(example.value).replaceAll("'", String.raw`'\''`);
-  return html`curl -X ${method} ${address} \\ -H 'Content-Type: ${type}' \\ -d '${body}'`;
+  return [request, `-H 'Content-Type: ${type}'`, `-d '${body}'`].join(' \\\n  ');
 }

@@ -30,9 +30,15 @@ export async function migrate(client: Client, { folder, schema }: Migrations, lo
     checkOrder: true,
     logger: {
       debug: () => undefined,
-      info: (message) => logger.debug(message),
-      warn: (message) => logger.warn(message),
-      error: (message) => logger.error(message),
+      info: (message) => {
+        logger.debug(message);
+      },
+      warn: (message) => {
+        logger.warn(message);
+      },
+      error: (message) => {
+        logger.error(message);
+      },
     },
   });
 }

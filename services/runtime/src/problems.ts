@@ -42,7 +42,7 @@ export function sendProblem(
       status,
       detail: details.detail,
       instance: pathOf(req),
-      requestId: String(req.id),
+      requestId: res.get('X-Request-Id') ?? '',
       ...(details.errors && { errors: details.errors.slice(0, 100) }),
     });
 }

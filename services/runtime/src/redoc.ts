@@ -42,6 +42,7 @@ const redocOptions = {
   hideSecuritySection: true,
   jsonSamplesExpandLevel: 3,
   theme: {
+    spacing: { sectionVertical: 24 },
     colors: { primary: { main: accent }, text: { primary: ink, secondary: '#51606f' }, border: { dark: '#dbe2e9' } },
     typography: {
       fontSize: '15px',
@@ -51,6 +52,7 @@ const redocOptions = {
     },
     sidebar: { backgroundColor: '#f5f7fa', textColor: ink, activeTextColor: accent },
     rightPanel: { backgroundColor: ink },
+    fab: { backgroundColor: accent, color: '#ffffff' },
     codeBlock: { backgroundColor: '#0d1622' },
   },
 };

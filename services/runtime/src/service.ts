@@ -1,16 +1,15 @@
 /** Contract + handlers → Express app. The contract is the route table; the middleware stands here in order. */
-import { isUtf8 } from 'node:buffer';
 import express, { type Express, type RequestHandler, type Request, type Response } from 'express';
 import * as OpenApiValidator from 'express-openapi-validator';
 import helmet from 'helmet';
 import type { Logger } from 'pino';
-import { parametersOf, type Contract, type Operation } from './contract.ts';
+import type { Contract } from './contract.ts';
 import type { Health } from './health.ts';
 import { logRequests } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { pages } from './pages.ts';
-import { basePathOf, InvalidRequest, problemHandler, Refused, sendProblem } from './problems.ts';
-import { unstorable } from './text.ts';
+import { basePathOf, problemHandler, sendProblem } from './problems.ts';
+import { findOperation, readJson, refuseMalformed, refuseUnstorable, requireOperation } from './requests.ts';
 import type { ProblemDetails } from './handlers.ts';
 
 export interface Service {
@@ -79,90 +78,6 @@ function closeWhenStopping(health: Health): RequestHandler {
     next();
   };
 }
-
-/** Refuses what Express would let pass or alter silently: no Host (RFC 9112 §3.2), escapes that are not UTF-8. */
-const refuseMalformed: RequestHandler = (req, _res, next) => {
-  if (req.headers.host === undefined && req.httpVersion === '1.1')
-    throw new Refused(400, 'The Host header is missing.');
-  try {
-    decodeURIComponent(req.url);
-  } catch {
-    throw new Refused(400, 'The address has an escape that is not UTF-8.');
-  }
-  next();
-};
-
-/** Finds the operation by its method, for a path that matched, and checks what is asked of it. */
-function findOperation(contract: Contract, operations: Record<string, Operation | undefined>): RequestHandler {
-  const methods = Object.keys(operations).map((method) => method.toUpperCase());
-  const allowed = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].sort().join(', ');
-  return (req, res, next) => {
-    if (req.method === 'OPTIONS') {
-      res.set('Allow', allowed).status(204).end();
-      return;
-    }
-    // HEAD is GET without the body (RFC 9110 §9.3.2), which Node leaves out by itself.
-    if (req.method === 'HEAD') req.method = 'GET';
-    const operation = operations[req.method.toLowerCase()];
-    if (!operation) {
-      res.set('Allow', allowed);
-      throw new Refused(405, `This address has ${allowed}.`);
-    }
-    checkMediaTypes(req, operation);
-    checkIntegers(req, contract, operation);
-    res.locals.operationId = operation.operationId;
-    next();
-  };
-}
-
-function checkMediaTypes(req: Request, { requestBody, responses }: Operation): void {
-  const answers = Object.entries(responses).flatMap(([status, response]) =>
-    status < '400' && 'content' in response ? Object.keys(response.content ?? {}) : [],
-  );
-  if (answers.length > 0 && !req.accepts(answers)) {
-    throw new Refused(406, `This address answers with ${answers.join(', ')}.`);
-  }
-  const [type = '', ...parameters] = (req.headers['content-type'] ?? '').toLowerCase().split(/\s*;\s*/);
-  delete req.headers['content-type'];
-  if (!requestBody) return;
-  const charset = parameters.find((each) => each.startsWith('charset='))?.replaceAll('"', '');
-  const reads = Object.keys(requestBody.content);
-  if (!reads.includes(type) || (charset && charset !== 'charset=utf-8')) {
-    throw new Refused(415, `This address reads ${reads.join(', ')} in UTF-8.`);
-  }
-  // The validator keeps one compiled schema for each content type that it meets: let it meet only the contract's.
-  req.headers['content-type'] = type;
-}
-
-/** The validator would read `0x10`, `1e1` and `1.0` as integers too. */
-function checkIntegers(req: Request, contract: Contract, operation: Operation): void {
-  const errors = parametersOf(contract, operation)
-    .filter((each) => each.in === 'query' && each.schema.type === 'integer')
-    .filter(({ name }) => name in req.query && !/^-?\d+$/.test(String(req.query[name])))
-    .map(({ name }) => ({ pointer: `/query/${name}`, detail: 'must be integer', code: 'type' }));
-  if (errors.length > 0) throw new InvalidRequest(errors);
-}
-
-const requireOperation: RequestHandler = (_req, res, next) => {
-  if (res.locals.operationId === undefined) throw new Refused(404, 'There is nothing at this address.');
-  next();
-};
-
-const readJson = express.json({
-  limit: '1mb',
-  strict: false,
-  type: () => true,
-  verify(_req, _res, bytes) {
-    if (bytes.length === 0) throw new InvalidRequest([{ pointer: '/body', detail: 'is empty', code: 'json' }]);
-    if (!isUtf8(bytes)) throw new InvalidRequest([{ pointer: '/body', detail: 'is not UTF-8', code: 'utf-8' }]);
-  },
-});
-
-const refuseUnstorable: RequestHandler = (req, _res, next) => {
-  const places = unstorable(req.body, '/body');
-  if (places.length > 0) throw new InvalidRequest(places);
-  next();
-};
 
 /** Calls the operation's handler and sends what it answers. */
 function dispatch(contract: Contract, handlers: Record<string, Handler | undefined>): RequestHandler {

@@ -76,28 +76,33 @@ async function watchDatabase(
   { db, health, migrations, environment, logger }: Parts,
   signal: AbortSignal,
 ): Promise<void> {
-  while (!signal.aborted) {
+  while (!isAborted(signal)) {
     const client = new pg.Client({ ...connectionOf(environment), application_name: 'health' });
     client.on('error', () => undefined);
     try {
       await client.connect();
       await migrate(client, migrations, logger);
       db.migrated = true;
-      while (!signal.aborted) {
+      while (!isAborted(signal)) {
         // Its time limit is the client's own: the server may be past keeping one.
         await client.query({ text: 'select', query_timeout: timeoutMs } as pg.QueryConfig);
-        if (!signal.aborted && health.reason !== undefined) {
+        if (!isAborted(signal) && health.reason !== undefined) {
           health.reason = undefined;
           logger.info('ready');
         }
         await sleep(1000, undefined, { signal }).catch(() => undefined);
       }
     } catch (error) {
-      if (!signal.aborted) notReady(health, logger, error);
+      if (!isAborted(signal)) notReady(health, logger, error);
       await sleep(250, undefined, { signal }).catch(() => undefined);
     }
     await client.end().catch(() => undefined);
   }
+}
+
+/** TypeScript believes that what it has seen once stays so. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
 }
 
 function notReady(health: Health, logger: Logger, error: unknown): void {

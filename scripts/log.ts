@@ -1,0 +1,48 @@
+/** What `npm start` shows: each line behind the name of who wrote it, coloured by service on a terminal. */
+import { styleText } from 'node:util';
+import { prettyFactory } from 'pino-pretty';
+
+type Style = Parameters<typeof styleText>[0];
+
+const colorize = process.stdout.isTTY && process.stdout.hasColors();
+const nameWidth = 15;
+const pretty = prettyFactory({
+  colorize,
+  singleLine: true,
+  ignore: 'pid,hostname,service',
+  translateTime: 'SYS:HH:MM:ss',
+});
+
+// The terminal may be closed before everything has stopped.
+process.stdout.on('error', () => undefined);
+
+/** Says something in the launcher's own name. */
+export function say(text: string): void {
+  printLine('npm start', 'bold', text);
+}
+
+/** Prints a line that a replica wrote: of pino's JSON what a reader needs, anything else as it is. */
+export function printLine(name: string, style: Style, line: string): void {
+  const prefix = name.padEnd(nameWidth);
+  for (const each of readable(line).split('\n')) {
+    process.stdout.write(`${colorize ? styleText(style, prefix) : prefix} ${each}\n`);
+  }
+}
+
+/** What a service writes of a request; other entries have only some of it. */
+type Entry = Partial<Record<'msg' | 'operation' | 'method' | 'path' | 'status' | 'durationMs' | 'requestId', string>>;
+
+function readable(line: string): string {
+  let entry: Entry | null;
+  try {
+    entry = JSON.parse(line) as Entry | null;
+  } catch {
+    return line;
+  }
+  if (typeof entry !== 'object' || !entry) return line;
+  if (entry.msg === 'request') {
+    const { operation = '-', method, path, status, durationMs, requestId, ...rest } = entry;
+    entry = { ...rest, msg: [method, path, status, `${durationMs} ms`, operation, requestId].join(' ') };
+  }
+  return pretty(entry).trimEnd();
+}

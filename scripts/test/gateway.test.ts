@@ -1,0 +1,330 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
+import http, { type IncomingHttpHeaders, type RequestListener, type RequestOptions } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
+import { readRoutes, startGateway, type Gateway } from '../gateway.ts';
+
+describe('readRoutes', () => {
+  it('reads service, host and path of each rule, the longest path first', () => {
+    expect(readRoutes(ingress('Prefix'))).toEqual([
+      { host: 'task-user.local', path: '/user', service: 'user-service' },
+      { host: 'task-user.local', path: '', service: 'task-service' },
+    ]);
+  });
+
+  it('refuses a path of a type that it does not know', () => {
+    expect(() => readRoutes(ingress('Exact'))).toThrow('only paths of type Prefix, not Exact');
+  });
+});
+
+describe('routing', () => {
+  it.each([
+    ['/', 'task-service'],
+    ['/tasks?path=/user', 'task-service'],
+    ['/user', 'user-service'],
+    ['/user/', 'user-service'],
+    ['/user?x', 'user-service'],
+    ['/user/users/1', 'user-service'],
+    ['/users', 'task-service'],
+    ['http://task-user.local/user/users', 'user-service'],
+  ])('sends %s to the %s', async (path, service) => {
+    const gateway = await gatewayOf({
+      'task-service': [named('task-service')],
+      'user-service': [named('user-service')],
+    });
+    expect((await ask(gateway, { path })).body).toBe(service);
+  });
+
+  it.each(['task-user.local', 'Task-User.local:8080', 'localhost', 'localhost:8080', '127.0.0.1:1', '[::1]:8080'])(
+    'takes the host %s, and passes it on as it is',
+    async (host) => {
+      const gateway = await gatewayOf({ 'task-service': [(req, res) => res.end(req.headers.host)] });
+      expect((await ask(gateway, { headers: { host } })).body).toBe(host);
+    },
+  );
+
+  it('answers 404 for another host', async () => {
+    const gateway = await gatewayOf({ 'task-service': [named('task-service')] });
+    const answer = await ask(gateway, { path: '/tasks?x', headers: { host: 'example.com' } });
+    expect(problemIn(answer)).toMatchObject({
+      type: 'about:blank',
+      title: 'Not Found',
+      status: 404,
+      instance: '/tasks',
+    });
+  });
+});
+
+describe('replicas', () => {
+  it('share the requests evenly', async () => {
+    const gateway = await gatewayOf({ 'task-service': [named('one'), named('two'), named('three')] });
+    const answers = await many(9, () => ask(gateway));
+    expect(answers.filter(({ body }) => body === 'one')).toHaveLength(3);
+    expect(answers.filter(({ body }) => body === 'two')).toHaveLength(3);
+  });
+
+  it('skips a replica that is draining', async () => {
+    const gateway = await gatewayOf({ 'task-service': [notReady('draining'), named('ready')] });
+    const answers = await many(4, () => ask(gateway));
+    expect(answers.map(({ body }) => body)).toEqual(['ready', 'ready', 'ready', 'ready']);
+  });
+
+  it('skips a replica that is down, and comes back to it', async () => {
+    const [one, two] = [await serve(named('one')), await serve(named('two'))];
+    const gateway = await gatewayOn({ 'task-service': [one.port, two.port] });
+    await one.stop();
+    expect((await many(4, () => ask(gateway))).map(({ body }) => body)).toEqual(['two', 'two', 'two', 'two']);
+    await serve(named('one'), one.port);
+    await until(async () => (await ask(gateway)).body === 'one');
+  });
+
+  it('still ask a replica that only listens when none is ready, for its own problem', async () => {
+    const gateway = await gatewayOf({ 'task-service': [notReady('no database')] });
+    expect(await ask(gateway)).toMatchObject({ status: 503, body: 'no database' });
+  });
+
+  it('answers 503 with Retry-After when none listens', async () => {
+    const one = await serve(named('one'));
+    const gateway = await gatewayOn({ 'task-service': [one.port] });
+    await one.stop();
+    for (const method of ['GET', 'POST', 'GET']) {
+      const answer = await ask(gateway, { method, path: '/tasks' });
+      expect(problemIn(answer)).toMatchObject({ status: 503, instance: '/tasks' });
+      expect(answer.headers['retry-after']).toBe('1');
+    }
+  });
+});
+
+describe('a request that a replica does not answer', () => {
+  it.each(['GET', 'HEAD', 'OPTIONS'])('goes to the next replica when it is a %s', async (method) => {
+    const gateway = await gatewayOf({ 'task-service': [dying(), named('alive')] });
+    const answers = await many(4, () => ask(gateway, { method }));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+  });
+
+  it('is not sent again when it is a POST: it may have been done', async () => {
+    const bodies: string[] = [];
+    const gateway = await gatewayOf({ 'task-service': [dying(bodies), dying(bodies)] });
+    const answer = await ask(gateway, { method: 'POST', path: '/tasks' }, 'once');
+    expect(problemIn(answer)).toMatchObject({ status: 502, instance: '/tasks' });
+    expect(bodies).toEqual(['once']);
+  });
+
+  it('goes to the next replica with its body when the connection was refused', async () => {
+    const [one, two] = [await serve(named('one')), await serve(echo)];
+    const gateway = await gatewayOn({ 'task-service': [one.port, two.port] });
+    await one.stop();
+    expect((await ask(gateway, { method: 'POST' }, 'the body')).body).toBe('the body');
+  });
+
+  it('is no sign against a replica when the client went away', async () => {
+    let asked = 0;
+    const gateway = await gatewayOf({ 'task-service': [(req, res) => (asked++ === 0 ? undefined : res.end('alive'))] });
+    const request = http
+      .request({ port: gateway.port, host: '127.0.0.1', method: 'POST' })
+      .on('error', () => undefined);
+    request.end();
+    await until(async () => asked === 1);
+    request.destroy();
+    expect((await ask(gateway, { method: 'POST' })).body).toBe('alive');
+  });
+});
+
+describe('messages', () => {
+  it('pass as they are: method, target, body, status, headers', async () => {
+    const gateway = await gatewayOf({
+      'task-service': [
+        (req, res) => {
+          res.writeHead(207, 'Fine', ['X-Twice', '1', 'X-Twice', '2']);
+          res.write(`${req.method} ${req.url} `);
+          req.pipe(res);
+        },
+      ],
+    });
+    const body = 'x'.repeat(3_000_000);
+    const answer = await ask(gateway, { method: 'PUT', path: '/tasks/%41?a=%20' }, body);
+    expect(answer).toMatchObject({ status: 207, message: 'Fine', headers: { 'x-twice': '1, 2' } });
+    expect(answer.body === `PUT /tasks/%41?a=%20 ${body}`).toBe(true);
+  });
+
+  it('of a HEAD keep the length of the body that is not there', async () => {
+    const gateway = await gatewayOf({
+      'task-service': [(_req, res) => res.writeHead(200, { 'Content-Length': 42 }).end()],
+    });
+    expect(await ask(gateway, { method: 'HEAD' })).toMatchObject({
+      status: 200,
+      headers: { 'content-length': '42' },
+      body: '',
+    });
+  });
+
+  it('say where they came from, whatever the client claims', async () => {
+    const gateway = await gatewayOf({ 'task-service': [(req, res) => res.end(JSON.stringify(req.headers))] });
+    const forged = {
+      host: 'task-user.local',
+      'x-forwarded-for': '1.2.3.4',
+      'X-Forwarded-Proto': 'https',
+      connection: 'x-secret',
+      'x-secret': 'mine',
+    };
+    const seen = JSON.parse((await ask(gateway, { headers: forged })).body) as Record<string, string>;
+    expect(seen).toMatchObject({
+      'x-forwarded-for': '127.0.0.1',
+      'x-forwarded-proto': 'http',
+      'x-forwarded-host': 'task-user.local',
+    });
+    expect(seen).not.toHaveProperty('x-secret');
+  });
+
+  it('break off for the client when they break off at the replica', async () => {
+    const gateway = await gatewayOf({
+      'task-service': [
+        (req, res) => {
+          res.writeHead(200, { 'Content-Length': 100 }).write('half', () => req.socket.destroy());
+        },
+      ],
+    });
+    await expect(ask(gateway)).rejects.toThrow('aborted');
+  });
+
+  it.each([
+    ['GET / HTTP/1.1\r\n\r\n', 400],
+    ['GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n', 400],
+    ['NONSENSE\r\n\r\n', 400],
+    [`GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
+  ])('are refused with a problem when they are not HTTP: %.60j', async (message, status) => {
+    const gateway = await gatewayOf({ 'task-service': [named('task-service')] });
+    const socket = connect(gateway.port, '127.0.0.1');
+    socket.write(message);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toMatch(
+      new RegExp(`^HTTP/1.1 ${status} [^]*application/problem\\+json[^]*"status":${status}`),
+    );
+    socket.destroy();
+  });
+});
+
+describe('close', () => {
+  it('lets a request be answered that has begun, and accepts no other', async () => {
+    let finish: () => void = () => undefined;
+    const gateway = await gatewayOf({ 'task-service': [(_req, res) => (finish = () => res.end('finished'))] });
+    const begun = finish;
+    const answer = ask(gateway);
+    await until(async () => finish !== begun);
+    const closed = gateway.close();
+    await expect(ask(gateway)).rejects.toThrow('ECONNREFUSED');
+    finish();
+    expect((await answer).body).toBe('finished');
+    await closed;
+  });
+});
+
+interface Answer {
+  status: number | undefined;
+  message: string | undefined;
+  headers: IncomingHttpHeaders;
+  body: string;
+}
+
+const open: { close(): unknown }[] = [];
+afterEach(async () => {
+  for (const each of open.splice(0)) await each.close();
+});
+
+/** A gateway before replicas that answer `/health` with 200 and everything else as these do. */
+async function gatewayOf(services: Record<string, RequestListener[]>): Promise<Gateway> {
+  const ports: Record<string, number[]> = {};
+  for (const [service, listeners] of Object.entries(services)) {
+    ports[service] = [];
+    for (const listener of listeners) ports[service].push((await serve(listener)).port);
+  }
+  return await gatewayOn(ports);
+}
+
+async function gatewayOn(services: Record<string, number[]>): Promise<Gateway> {
+  const replicas = Object.entries(services).flatMap(([service, ports]) => ports.map((port) => ({ service, port })));
+  const gateway = await startGateway({ port: 0, routes: readRoutes(ingress('Prefix')), replicas });
+  open.unshift(gateway);
+  return gateway;
+}
+
+async function serve(listener: RequestListener, port = 0): Promise<{ port: number; stop(): Promise<unknown> }> {
+  const server = http.createServer((req, res) => {
+    if (req.url === '/health' && !isNotReady.has(listener)) res.end();
+    else listener(req, res);
+  });
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  const stop = async () => {
+    const closed = once(server, 'close');
+    server.close().closeAllConnections();
+    await closed;
+  };
+  open.push({ close: () => (server.listening ? stop() : undefined) });
+  return { port: (server.address() as AddressInfo).port, stop };
+}
+
+const named =
+  (name: string): RequestListener =>
+  (_req, res) =>
+    res.end(name);
+
+const echo: RequestListener = (req, res) => req.pipe(res);
+
+/** Reads the request and ends the connection. */
+const dying =
+  (bodies: string[] = []): RequestListener =>
+  (req) => {
+    let body = '';
+    req.on('data', (data: Buffer) => (body += data.toString()));
+    req.on('end', () => {
+      bodies.push(body);
+      req.socket.destroy();
+    });
+  };
+
+const isNotReady = new Set<RequestListener>();
+
+/** Answers everything, its `/health` too, with 503. */
+function notReady(reason: string): RequestListener {
+  const listener: RequestListener = (_req, res) => res.writeHead(503).end(reason);
+  isNotReady.add(listener);
+  return listener;
+}
+
+async function ask({ port }: Gateway, options: RequestOptions = {}, body?: string): Promise<Answer> {
+  const request = http.request({ host: '127.0.0.1', port, agent: false, ...options });
+  request.end(body);
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+  let text = '';
+  for await (const part of response) text += String(part);
+  return { status: response.statusCode, message: response.statusMessage, headers: response.headers, body: text };
+}
+
+function problemIn({ headers, body }: Answer): unknown {
+  expect(headers['content-type']).toBe('application/problem+json');
+  return JSON.parse(body);
+}
+
+async function many<T>(count: number, each: () => Promise<T>): Promise<T[]> {
+  const results: T[] = [];
+  for (let i = 0; i < count; i++) results.push(await each());
+  return results;
+}
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+function ingress(pathType: string): string {
+  const path = (path: string, service: string) => `
+          - path: ${path}
+            pathType: ${pathType}
+            backend: { service: { name: ${service}, port: { name: http } } }`;
+  return `
+spec:
+  rules:
+    - host: task-user.local
+      http:
+        paths:${path('/', 'task-service')}${path('/user', 'user-service')}`;
+}

@@ -1,0 +1,71 @@
+/** `npm run dev`: builds what was changed and says which services it concerns. */
+import { execFile } from 'node:child_process';
+import { watch } from 'node:fs';
+import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { say } from './log.ts';
+
+/** An editor saves a file in several steps, and often several files at once. */
+const settleMs = 200;
+
+/**
+ * Watches the contracts, the sources and the migrations under `root` for as long as the process runs. After each change
+ * that builds, `restart` is awaited with the services that it concerns; one that does not build is said and left alone.
+ */
+export function watchSources(root: string, services: string[], restart: (services: string[]) => Promise<void>): void {
+  const changed = new Set<string>();
+  let contractChanged = false;
+  let working = false;
+
+  async function work(): Promise<void> {
+    if (working) return;
+    working = true;
+    while (changed.size > 0) {
+      await sleep(settleMs);
+      const concerned = services.filter((service) => changed.has(service));
+      const generate = contractChanged;
+      changed.clear();
+      contractChanged = false;
+      try {
+        // Types first: the build reads them.
+        if (generate) await turbo(root, 'generate');
+        await turbo(root, 'build');
+        say(`built; restarting ${concerned.join(' and ')}`);
+        await restart(concerned);
+      } catch (error) {
+        const { stdout, message } = error as { stdout?: string; message: string };
+        say(`${(stdout ?? message).trim()}\nnot built: what ran before goes on`);
+      }
+    }
+    working = false;
+  }
+
+  function note(concerned: string[]): void {
+    for (const service of concerned) changed.add(service);
+    void work();
+  }
+
+  watch(join(root, 'api'), (_event, file) => {
+    const service = basename(file ?? '', '.yaml');
+    contractChanged = true;
+    note(services.includes(service) ? [service] : services);
+  });
+  watch(join(root, 'services/runtime/src'), { recursive: true }, () => {
+    note(services);
+  });
+  for (const service of services) {
+    watch(join(root, 'services', service, 'src'), { recursive: true }, () => {
+      note([service]);
+    });
+    watch(join(root, 'services', service, 'migrations'), () => {
+      note([service]);
+    });
+  }
+}
+
+async function turbo(root: string, task: string): Promise<void> {
+  await promisify(execFile)(join(root, 'node_modules/.bin/turbo'), ['run', task, '--output-logs=errors-only'], {
+    cwd: root,
+  });
+}

@@ -1,0 +1,130 @@
+/** What a request must be before the validator sees it: all that Express, body-parser and the validator let pass. */
+import { isUtf8 } from 'node:buffer';
+import express, { type Request, type RequestHandler } from 'express';
+import { parametersOf, type Contract, type Operation } from './contract.ts';
+import type { ProblemDetails } from './handlers.ts';
+import { InvalidRequest, Refused } from './problems.ts';
+
+/** Refuses what Express would let pass or alter silently: no Host (RFC 9112 §3.2), escapes that are not UTF-8. */
+export const refuseMalformed: RequestHandler = (req, _res, next) => {
+  if (req.headers.host === undefined && req.httpVersion === '1.1') {
+    throw new InvalidRequest([{ pointer: '/headers/host', detail: 'is missing', code: 'required' }]);
+  }
+  const [path = '', query = ''] = req.url.split('?', 2);
+  for (const [pointer, part] of Object.entries({ '/path': path, '/query': query })) {
+    if (!isEscaped(part))
+      throw new InvalidRequest([{ pointer, detail: 'has an escape that is not UTF-8', code: 'utf-8' }]);
+  }
+  next();
+};
+
+function isEscaped(part: string): boolean {
+  try {
+    decodeURIComponent(part);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Finds the operation by its method, for a path that matched, and checks what is asked of it. */
+export function findOperation(contract: Contract, operations: Record<string, Operation | undefined>): RequestHandler {
+  const methods = Object.keys(operations).map((method) => method.toUpperCase());
+  const allowed = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].sort().join(', ');
+  return (req, res, next) => {
+    if (req.method === 'OPTIONS') {
+      res.set('Allow', allowed).status(204).end();
+      return;
+    }
+    // HEAD is GET without the body (RFC 9110 §9.3.2), which Node leaves out by itself.
+    if (req.method === 'HEAD') req.method = 'GET';
+    const operation = operations[req.method.toLowerCase()];
+    if (!operation) {
+      res.set('Allow', allowed);
+      throw new Refused(405, `This address has ${allowed}.`);
+    }
+    checkMediaTypes(req, operation);
+    checkIntegers(req, contract, operation);
+    res.locals.operationId = operation.operationId;
+    next();
+  };
+}
+
+function checkMediaTypes(req: Request, { requestBody, responses }: Operation): void {
+  const answers = Object.entries(responses).flatMap(([status, response]) =>
+    status < '400' && 'content' in response ? Object.keys(response.content ?? {}) : [],
+  );
+  if (answers.length > 0 && !req.accepts(answers)) {
+    throw new Refused(406, `This address answers with ${answers.join(', ')}.`);
+  }
+  const [type = '', ...parameters] = (req.headers['content-type'] ?? '').toLowerCase().split(/\s*;\s*/);
+  delete req.headers['content-type'];
+  if (!requestBody) return;
+  const charset = parameters.find((each) => each.startsWith('charset='))?.replaceAll('"', '');
+  const reads = Object.keys(requestBody.content);
+  if (!reads.includes(type) || (charset && charset !== 'charset=utf-8')) {
+    throw new Refused(415, `This address reads ${reads.join(', ')} in UTF-8.`);
+  }
+  // The validator keeps one compiled schema for each content type that it meets: let it meet only the contract's.
+  req.headers['content-type'] = type;
+}
+
+/** The validator would read `0x10`, `1e1` and `1.0` as integers too. */
+function checkIntegers(req: Request, contract: Contract, operation: Operation): void {
+  const errors = parametersOf(contract, operation)
+    .filter((each) => each.in === 'query' && each.schema.type === 'integer')
+    .filter(({ name }) => name in req.query && !isInteger(req.query[name]))
+    .map(({ name }) => ({ pointer: `/query/${name}`, detail: 'must be integer', code: 'type' }));
+  if (errors.length > 0) throw new InvalidRequest(errors);
+}
+
+function isInteger(value: unknown): boolean {
+  return typeof value === 'string' && /^-?\d+$/.test(value);
+}
+
+export const requireOperation: RequestHandler = (_req, res, next) => {
+  if (res.locals.operationId === undefined) throw new Refused(404, 'There is nothing at this address.');
+  next();
+};
+
+export const readJson = express.json({
+  limit: '1mb',
+  strict: false,
+  // Where no body is expected, none is read.
+  type: (req) => req.headers['content-type'] !== undefined,
+  verify(_req, _res, bytes) {
+    if (bytes.length === 0) throw new InvalidRequest([{ pointer: '/body', detail: 'is empty', code: 'json' }]);
+    if (!isUtf8(bytes)) throw new InvalidRequest([{ pointer: '/body', detail: 'is not UTF-8', code: 'utf-8' }]);
+  },
+});
+
+export const refuseUnstorable: RequestHandler = (req, _res, next) => {
+  const places = unstorable(req.body, '/body');
+  if (places.length > 0) throw new InvalidRequest(places);
+  next();
+};
+
+type Places = NonNullable<ProblemDetails['errors']>;
+
+/** Deeper than any body of a contract; a walk this deep is safe. */
+const depthMax = 64;
+
+/**
+ * The places in a JSON value that cannot be stored as they are: NUL, which PostgreSQL's text cannot hold, and surrogates
+ * without a partner, which are no characters (I-JSON, RFC 7493 §2.1) and would be stored as U+FFFD.
+ */
+function unstorable(value: unknown, pointer: string, depth = 0): Places {
+  if (typeof value === 'string') return unstorableText(value, pointer);
+  if (typeof value !== 'object' || value === null) return [];
+  if (depth === depthMax) return [{ pointer, detail: `is nested deeper than ${depthMax} levels`, code: 'depth' }];
+  return Object.entries(value).flatMap(([key, each]) => {
+    const place = `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+    return [...unstorableText(key, place), ...unstorable(each, place, depth + 1)];
+  });
+}
+
+function unstorableText(text: string, pointer: string): Places {
+  if (text.includes('\0')) return [{ pointer, detail: 'must not hold the character NUL', code: 'nul' }];
+  if (!text.isWellFormed()) return [{ pointer, detail: 'must not hold half of a surrogate pair', code: 'surrogate' }];
+  return [];
+}
