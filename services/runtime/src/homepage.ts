@@ -77,7 +77,7 @@ function card(method: string, path: string, operation: Operation | undefined): H
   return html`<article>
     <h3><b data-method="${method}">${method}</b> ${operation?.summary ?? path}</h3>
     <button type="button">Copy</button>
-    <pre tabindex="0"><code>${curl(method, path, operation)}</code></pre>
+    <pre><code>${curl(method, path, operation)}</code></pre>
   </article>`;
 }
 

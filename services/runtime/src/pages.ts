@@ -8,9 +8,10 @@ import type { Contract, ProblemKind } from './contract.ts';
 import { homepage } from './homepage.ts';
 import { html, markdown, type Html } from './html.ts';
 import { redocBundle, redocInit } from './redoc.ts';
+import { refuseMethod } from './requests.ts';
 
 /**
- * Answers GET and HEAD for the pages of a service; whatever else is asked goes on to the next handler. Mount it at each
+ * Answers for the pages of a service; whatever else is asked for goes on to the next handler. Mount it at each
  * base path: the pages hold relative links, so they are right under any. Needs no database and no internet.
  */
 export function pages(contract: Contract): Router {
@@ -19,8 +20,8 @@ export function pages(contract: Contract): Router {
     // Express has the path `/` for both `/user` and `/user/`.
     const path = req.originalUrl.split('?', 1)[0]?.endsWith('/') ? req.path : req.path.replace(/\/$/, '');
     const page = served.get(path);
-    if (req.method !== 'GET' && req.method !== 'HEAD') {
-      next();
+    if (page && req.method !== 'GET' && req.method !== 'HEAD') {
+      refuseMethod(req, res, 'GET, HEAD, OPTIONS');
     } else if (page) {
       // During a rollout a replica may be asked for another version than it has: that must not be kept.
       const mayKeep = req.query.v === page.version;
@@ -33,11 +34,6 @@ export function pages(contract: Contract): Router {
       next();
     }
   });
-}
-
-/** The paths that `pages()` answers, under each base path. */
-export function pagePaths(contract: Contract): string[] {
-  return [...makePages(contract).keys()];
 }
 
 const secure = helmet({
@@ -56,8 +52,9 @@ const secure = helmet({
       frameAncestors: ["'none'"],
     },
   },
-  // Browsers complain of it on plain http, which is what the Ingress speaks.
+  // Browsers complain of these on plain http, which is what the Ingress speaks.
   crossOriginOpenerPolicy: false,
+  originAgentCluster: false,
 });
 
 interface Page {
@@ -131,7 +128,7 @@ function problemPage(service: string, { title, status, description, example }: P
       <h1><b>${status}</b> ${title}</h1>
       ${markdown(description)}
       <h2>Example</h2>
-      <pre tabindex="0">${JSON.stringify(example, null, 2)}</pre>
+      <pre>${JSON.stringify(example, null, 2)}</pre>
     `,
   );
 }

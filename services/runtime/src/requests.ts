@@ -1,6 +1,6 @@
 /** What a request must be before the validator sees it: all that Express, body-parser and the validator let pass. */
 import { isUtf8 } from 'node:buffer';
-import express, { type Request, type RequestHandler } from 'express';
+import express, { type Request, type RequestHandler, type Response } from 'express';
 import { parametersOf, type Contract, type Operation } from './contract.ts';
 import type { ProblemDetails } from './handlers.ts';
 import { InvalidRequest, Refused } from './problems.ts';
@@ -32,22 +32,25 @@ export function findOperation(contract: Contract, operations: Record<string, Ope
   const methods = Object.keys(operations).map((method) => method.toUpperCase());
   const allowed = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].sort().join(', ');
   return (req, res, next) => {
-    if (req.method === 'OPTIONS') {
-      res.set('Allow', allowed).status(204).end();
-      return;
-    }
     // HEAD is GET without the body (RFC 9110 §9.3.2), which Node leaves out by itself.
     if (req.method === 'HEAD') req.method = 'GET';
     const operation = operations[req.method.toLowerCase()];
     if (!operation) {
-      res.set('Allow', allowed);
-      throw new Refused(405, `This address has ${allowed}.`);
+      refuseMethod(req, res, allowed);
+      return;
     }
     checkMediaTypes(req, operation);
     checkIntegers(req, contract, operation);
     res.locals.operationId = operation.operationId;
     next();
   };
+}
+
+/** Answers OPTIONS with the methods that the path has (RFC 9110 §9.3.7), and refuses any other with 405. */
+export function refuseMethod({ method }: Request, res: Response, allowed: string): void {
+  res.set('Allow', allowed);
+  if (method !== 'OPTIONS') throw new Refused(405, `This address has ${allowed}.`);
+  res.status(204).end();
 }
 
 function checkMediaTypes(req: Request, { requestBody, responses }: Operation): void {
