@@ -21,8 +21,8 @@ export interface Route {
 
 export interface Gateway {
   port: number;
-  /** Whether each replica could serve when it was last looked at. */
-  allReady(): boolean;
+  /** Whether each service has a replica that could serve when it was last looked at. */
+  ready(): boolean;
   /** Accepts no more requests, and resolves when those that are under way are answered, or after a second. */
   close(): Promise<void>;
 }
@@ -106,7 +106,7 @@ export async function startGateway(options: {
 
   return {
     port: (server.address() as AddressInfo).port,
-    allReady: () => replicas.every(({ health }) => health === 'ready'),
+    ready: () => servicesOf(options.routes).every((service) => inTurn(replicas, service)[0]?.health === 'ready'),
     async close() {
       stopChecks.abort();
       const limit = setTimeout(() => {

@@ -13,13 +13,12 @@ import openapiTS, { astToString, type OpenAPI3 } from 'openapi-typescript';
 import { stringify } from 'yaml';
 
 export const services = ['task-service', 'user-service'];
-const root = new URL('../../', import.meta.url);
 
-/** The files that stand in `generated/`, by name, as they should be now. */
-export async function generate(): Promise<Map<string, string>> {
+/** The files that stand in `generated/`, by name, as they should be now. `root` is the repository's folder. */
+export async function generate(root: URL): Promise<Map<string, string>> {
   const files = new Map<string, string>();
   for (const service of services) {
-    const contract = await bundleContract(service);
+    const contract = await bundleContract(new URL(`api/${service}.yaml`, root).pathname);
     const header = `made from api/${service}.yaml by \`npm run generate\`; edit that and run it again.\n`;
     files.set(`${service}.yaml`, `# ${header}${stringify(contract, { lineWidth: 0, aliasDuplicateObjects: false })}`);
     files.set(`${service}.d.ts`, `// ${header}${await types(contract, false)}`);
@@ -29,7 +28,8 @@ export async function generate(): Promise<Map<string, string>> {
 }
 
 if (process.argv[1] === new URL(import.meta.url).pathname) {
-  for (const [name, text] of await generate()) {
+  const root = new URL('../../', import.meta.url);
+  for (const [name, text] of await generate(root)) {
     const file = new URL(`generated/${name}`, root);
     if ((await readFile(file, 'utf8').catch(() => '')) !== text) {
       await writeFile(file, text);
@@ -40,11 +40,10 @@ if (process.argv[1] === new URL(import.meta.url).pathname) {
 
 type Json = Record<string, unknown>;
 
-async function bundleContract(service: string): Promise<Json> {
-  const ref = new URL(`api/${service}.yaml`, root).pathname;
+async function bundleContract(ref: string): Promise<Json> {
   const { bundle: document, problems } = await bundle({ ref, config: await createConfig({}) });
   const errors = problems.filter((problem) => problem.severity === 'error');
-  if (errors.length > 0) throw new Error(errors.map((e) => `api/${service}.yaml: ${e.message}`).join('\n'));
+  if (errors.length > 0) throw new Error(errors.map((e) => `${ref}: ${e.message}`).join('\n'));
   return document.parsed as Json;
 }
 

@@ -48,7 +48,7 @@ async function start(stopped: AbortSignal): Promise<void> {
     running.mocks.push(mock(service, file, port));
     operations.push(...operationsOf(contract));
   }
-  while (!running.gateway.allReady()) await sleep(50, undefined, { signal: stopped });
+  while (!running.gateway.ready()) await sleep(50, undefined, { signal: stopped });
   printOperations(`http://localhost:${port}`, operations);
 }
 

@@ -148,23 +148,25 @@ async function initialize({ data, bin, user }: Cluster): Promise<void> {
   const passwordFile = join(making, 'password');
   writeFileSync(passwordFile, superuser.password, { mode: 0o644 });
   const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'timezone=UTC', 'log_timezone=UTC'];
-  await run(user, join(bin, 'initdb'), [
-    `--pgdata=${join(making, 'postgres')}`,
-    `--username=${superuser.user}`,
-    `--pwfile=${passwordFile}`,
-    '--auth=scram-sha-256',
-    '--encoding=UTF8',
-    '--locale=C',
-    '--locale-provider=builtin',
-    '--builtin-locale=C.UTF-8',
-    ...settings.flatMap((setting) => ['--set', setting]),
-  ]).catch((error: unknown) => {
-    throw new Error(`cannot make a database in ${data}: ${lastLine((error as { stderr?: string }).stderr)}`, {
-      cause: error,
-    });
-  });
-  await rename(join(making, 'postgres'), data);
-  await rm(making, { recursive: true });
+  try {
+    await run(user, join(bin, 'initdb'), [
+      `--pgdata=${join(making, 'postgres')}`,
+      `--username=${superuser.user}`,
+      `--pwfile=${passwordFile}`,
+      '--auth=scram-sha-256',
+      '--encoding=UTF8',
+      '--locale=C',
+      '--locale-provider=builtin',
+      '--builtin-locale=C.UTF-8',
+      ...settings.flatMap((setting) => ['--set', setting]),
+    ]);
+    await rename(join(making, 'postgres'), data);
+  } catch (error) {
+    const { stderr, message } = error as { stderr?: string; message: string };
+    throw new Error(`cannot make a database in ${data}: ${lastLine(stderr ?? message)}`, { cause: error });
+  } finally {
+    await rm(making, { recursive: true, force: true });
+  }
 }
 
 /** What an initdb left that was killed midway. */
@@ -250,7 +252,7 @@ async function reachableBinaries(user: User): Promise<string> {
   if (await reaches(user, binaries.postgres)) return join(native, 'bin');
 
   const { version } = JSON.parse(await readFile(join(dirname(native), 'package.json'), 'utf8')) as { version: string };
-  const copy = `/var/tmp/${basename(name)}-postgres-${version}`;
+  const copy = `/var/tmp/task-manager-postgres-${version}-${basename(name)}`;
   const owner = (await stat(copy).catch(() => undefined))?.uid;
   if (owner === undefined) {
     const copying = await mkdtemp(`${copy}-`);

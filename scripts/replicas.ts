@@ -5,6 +5,8 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 
 export interface Replica {
+  /** The process that runs now. */
+  pid: () => number | undefined;
   /** Ends the process and starts a new one, which runs what was built meanwhile. */
   restart(): Promise<void>;
   /** Ends the process, once it has finished what it had begun or after a limit. */
@@ -52,6 +54,7 @@ export function runReplica(program: Program): Replica {
   }
 
   return {
+    pid: () => child.pid,
     async restart() {
       await stop();
       stopping = false;
@@ -64,7 +67,7 @@ export function runReplica(program: Program): Replica {
 
 function spawnNode({ command, environment, print }: Program, onClose: (reason: string) => void): ChildProcess {
   const preload = new URL('end-with-launcher.js', import.meta.url).href;
-  const child = spawn(process.execPath, ['--enable-source-maps', '--import', preload, ...command], {
+  const child = spawn(process.execPath, ['--import', preload, ...command], {
     env: environment,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     // A process group of its own: Ctrl-C in the terminal is for the launcher, which stops things in order.

@@ -77,6 +77,7 @@ async function start(stopped: AbortSignal): Promise<void> {
 interface Place {
   name: string;
   service: string;
+  number: number;
   port: number;
   metricsPort: number;
   /** Of its name before its lines. */
@@ -90,6 +91,7 @@ async function findPlaces(services: string[], gatewayPort: number): Promise<Plac
       places.push({
         name: `${service}-${number}`,
         service,
+        number,
         port: await freePort(usualPort + 1 + places.length, gatewayPort),
         metricsPort: await freePort(9464 + places.length, gatewayPort),
         colour: colours[i % colours.length] ?? 'white',
@@ -105,7 +107,10 @@ async function freePort(usual: number, gatewayPort: number): Promise<number> {
   return await getPort(port >= 1024 && port <= 65535 ? { port } : {});
 }
 
-/** Resolves when all are ready. When that takes long, for a database that is away, it says so and goes on. */
+/**
+ * Resolves when the first replica of each service is ready, and the others start: on few cores the system answers sooner
+ * so. When it takes long, for a database that is away, it says so and goes on.
+ */
 async function startReplicas(
   places: Place[],
   database: Database,
@@ -114,71 +119,73 @@ async function startReplicas(
 ): Promise<void> {
   let starting = true;
   let failure: string | undefined;
-  running.replicas = places.map((place) => ({
-    ...place,
-    ...runReplica({
-      command: [entryOf(place.service)],
-      environment: {
-        ...defaults,
-        ...process.env,
-        ...database.environmentOf(place.service),
-        PORT: String(place.port),
-        METRICS_PORT: String(place.metricsPort),
-      },
-      print(line) {
-        printLine(place.name, place.colour, line);
-      },
-      onEnd(reason) {
-        if (starting) failure ??= `${place.name} does not start (${reason})`;
-        else say(`${place.name} ended by itself (${reason}): it is started again`);
-      },
-    }),
-  }));
+  const run = (place: Place) =>
+    runAt(place, database, (reason) => {
+      if (starting) failure ??= `${place.name} does not start (${reason})`;
+      else say(`${place.name} ended by itself (${reason}): it is started again`);
+    });
+  running.replicas = places.filter(({ number }) => number === 1).map(run);
   const ready = await until(() => {
     if (failure) throw new Error(failure);
-    return gateway.allReady();
+    return gateway.ready();
   }, stopped);
+  stopped.throwIfAborted();
+  if (!ready) say('not every service is ready yet: the lines above say why');
   starting = false;
-  if (!ready) say('not every replica is ready yet: their lines above say why');
+  running.replicas.push(...places.filter(({ number }) => number > 1).map(run));
+  running.replicas.sort((a, b) => a.name.localeCompare(b.name));
+}
+
+function runAt(place: Place, database: Database, onEnd: (reason: string) => void): RunningReplica {
+  const { name, service, port, metricsPort, colour } = place;
+  const ports = { PORT: String(port), METRICS_PORT: String(metricsPort) };
+  const replica = runReplica({
+    command: [entryOf(service)],
+    environment: { ...defaults, ...process.env, ...database.environmentOf(service), ...ports },
+    print(line) {
+      printLine(name, colour, line);
+    },
+    onEnd,
+  });
+  return { ...place, ...replica };
 }
 
 /** One replica at a time, so that the others serve meanwhile; stops at one that does not become ready. */
 async function restartReplicas(services: string[], stopped: AbortSignal): Promise<void> {
   for (const replica of running.replicas.filter(({ service }) => services.includes(service))) {
-    stopped.throwIfAborted();
+    if (stopped.aborted) return;
     await replica.restart();
     const ready = await until(async () => (await checkHealth(replica.port)) === 'ready', stopped);
     if (!ready) {
-      say(`${replica.name} does not become ready: the replicas after it were not restarted`);
+      say(`${replica.name} is not ready: the replicas after it were not restarted`);
       return;
     }
   }
 }
 
-/** Whether the condition came true in time. */
+/** Whether the condition came true in time, and before we were stopped. */
 async function until(condition: () => boolean | Promise<boolean>, stopped: AbortSignal): Promise<boolean> {
   const deadline = Date.now() + readyTimeoutMs;
   while (!(await condition())) {
-    stopped.throwIfAborted();
-    if (Date.now() > deadline) return false;
+    if (stopped.aborted || Date.now() > deadline) return false;
     await sleep(25);
   }
   return true;
 }
 
 function printTable(url: string, routes: Route[], database: Database): void {
+  const [line, ...more] = database.description;
   const rows = [
     ...routes.toReversed().map(({ service, path }) => [service, `${url}${path}/`, 'pages and API reference']),
-    ...running.replicas.map(({ name, port, metricsPort }) => [
-      name,
-      `http://localhost:${port}/`,
-      `metrics http://localhost:${metricsPort}/metrics`,
+    ...running.replicas.map(({ name, port, metricsPort, pid }) => [
+      ...[name, `http://localhost:${port}/`],
+      `process ${pid()}, metrics http://localhost:${metricsPort}/metrics`,
     ]),
-    ...database.description.map((line, i) => [i === 0 ? 'PostgreSQL' : '', line]),
+    ['PostgreSQL', line],
+    ...more.map((line) => ['', line]),
   ];
-  const width = Math.max(...rows.map(([, place = '']) => place.length).slice(0, -database.description.length));
-  const lines = rows.map(([name = '', place = '', more = '']) =>
-    `  ${name.padEnd(17)} ${place.padEnd(width)}  ${more}`.trimEnd(),
+  const lines = rows.map(([name = '', place = '', what = '']) =>
+    `  ${name.padEnd(16)}${place.padEnd(29)} ${what}`.trimEnd(),
   );
   console.log(`\nTask Manager runs: open ${url}/ in a browser.\n\n${lines.join('\n')}\n\nCtrl-C stops everything.\n`);
 }

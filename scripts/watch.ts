@@ -24,18 +24,13 @@ export function watchSources(root: string, services: string[], restart: (service
     while (changed.size > 0) {
       await sleep(settleMs);
       const concerned = services.filter((service) => changed.has(service));
-      const generate = contractChanged;
+      // Types first: the build reads them.
+      const tasks = contractChanged ? ['generate', 'build'] : ['build'];
       changed.clear();
       contractChanged = false;
-      try {
-        // Types first: the build reads them.
-        if (generate) await turbo(root, 'generate');
-        await turbo(root, 'build');
+      if (await succeed(root, tasks)) {
         say(`built; restarting ${concerned.join(' and ')}`);
         await restart(concerned);
-      } catch (error) {
-        const { stdout, message } = error as { stdout?: string; message: string };
-        say(`${(stdout ?? message).trim()}\nnot built: what ran before goes on`);
       }
     }
     working = false;
@@ -47,7 +42,9 @@ export function watchSources(root: string, services: string[], restart: (service
   }
 
   watch(join(root, 'api'), (_event, file) => {
-    const service = basename(file ?? '', '.yaml');
+    // Editors keep files of their own beside the one they edit.
+    if (!file?.endsWith('.yaml')) return;
+    const service = basename(file, '.yaml');
     contractChanged = true;
     note(services.includes(service) ? [service] : services);
   });
@@ -64,8 +61,26 @@ export function watchSources(root: string, services: string[], restart: (service
   }
 }
 
-async function turbo(root: string, task: string): Promise<void> {
-  await promisify(execFile)(join(root, 'node_modules/.bin/turbo'), ['run', task, '--output-logs=errors-only'], {
-    cwd: root,
-  });
+/** Runs the tasks one after the other until one fails; then it says why. */
+async function succeed(root: string, tasks: string[]): Promise<boolean> {
+  const turbo = join(root, 'node_modules/.bin/turbo');
+  try {
+    for (const task of tasks) {
+      await promisify(execFile)(turbo, ['run', task, '--output-logs=errors-only', '--log-prefix=none'], { cwd: root });
+    }
+    return true;
+  } catch (error) {
+    const { stdout, message } = error as { stdout?: string; message: string };
+    say(`${errorsIn(stdout ?? message)}\nnot built: what ran before goes on`);
+    return false;
+  }
+}
+
+/** What a compiler or a script said, without what turbo and npm say around it. */
+function errorsIn(output: string): string {
+  const around = /^(npm |> |cache miss|\s*•|\s*(Tasks|Cached|Time|Failed):|\s*$)/;
+  return output
+    .split('\n')
+    .filter((line) => !around.test(line))
+    .join('\n');
 }

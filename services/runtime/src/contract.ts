@@ -27,6 +27,7 @@ export interface Document {
   openapi: string;
   info: { title: string; version: string; summary: string; description: string };
   servers: { url: string }[];
+  tags: { name: string; description: string }[];
   externalDocs: { url: string; description: string };
   paths: Record<string, Record<string, Operation | undefined>>;
   components: { parameters?: Record<string, Parameter>; responses: Record<string, Response> };

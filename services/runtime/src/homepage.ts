@@ -26,14 +26,14 @@ function bar({ info }: Document): Html {
   </header>`;
 }
 
-function introduction({ info, tags, externalDocs }: Document & { tags?: Tag[] }): Html {
+function introduction({ info, tags, externalDocs }: Document): Html {
   const [neighbour = '', purpose = ''] = externalDocs.description.split(': ');
   return html`<section class="introduction">
     <div>
       <h1>${info.title} <small>${info.version}</small></h1>
       <p class="summary">${info.summary}</p>
       ${markdown(info.description)}
-      <dl>${(tags ?? []).map(tag)}</dl>
+      <dl>${tags.map(tag)}</dl>
     </div>
     <ul class="links">
       <li>
@@ -50,12 +50,7 @@ function introduction({ info, tags, externalDocs }: Document & { tags?: Tag[] })
   </section>`;
 }
 
-interface Tag {
-  name: string;
-  description: string;
-}
-
-function tag({ name, description }: Tag): Html {
+function tag({ name, description }: Document['tags'][number]): Html {
   return html`<dt><a href="#tag/${name}">${name}</a></dt>
     <dd>${description}</dd>`;
 }

@@ -70,6 +70,9 @@ interface Answer {
 
 const securityHeaders = helmet({
   contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+  // Browsers complain of these on plain http, which is what the Ingress speaks.
+  crossOriginOpenerPolicy: false,
+  originAgentCluster: false,
 });
 
 function closeWhenStopping(health: Health): RequestHandler {

@@ -1,0 +1,72 @@
+/** What the repository promises of itself. Each failure says what to do. */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { describe, expect, it } from '@jest/globals';
+import { createConfig, lint } from '@redocly/openapi-core';
+import { generate, services } from '../generate.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const read = (path: string) => readFile(root + path, 'utf8');
+
+describe('generated/', () => {
+  it('is what npm run generate makes of api/', async () => {
+    for (const [name, text] of await generate(pathToFileURL(root))) {
+      const advice = `generated/${name} is stale: run npm run generate, and commit what it writes`;
+      expect((await read(`generated/${name}`)) === text ? 'fresh' : advice).toBe('fresh');
+    }
+  });
+});
+
+describe('api/', () => {
+  it('holds valid contracts, whose every example is valid too', async () => {
+    const rules = {
+      struct: 'error',
+      'no-unresolved-refs': 'error',
+      'no-invalid-media-type-examples': 'error',
+      'no-invalid-schema-examples': 'error',
+      'no-invalid-parameter-examples': 'error',
+      'operation-operationId-unique': 'error',
+      'no-ambiguous-paths': 'error',
+    } as const;
+    for (const service of services) {
+      const problems = await lint({ ref: `${root}api/${service}.yaml`, config: await createConfig({ rules }) });
+      const places = problems.map(({ message, location }) => `${location[0]?.pointer ?? ''}: ${message}`);
+      expect(places).toEqual([]);
+    }
+  });
+
+  it('gives every operation a summary of at most five words, a description and lifelike examples', async () => {
+    for (const service of services) {
+      const contract = await read(`api/${service}.yaml`);
+      const summaries = [...contract.matchAll(/operationId:[^]*?summary: (.*)/g)].map(([, summary = '']) => summary);
+      expect(summaries.length).toBeGreaterThan(0);
+      expect(summaries.filter((summary) => summary.split(' ').length > 5)).toEqual([]);
+    }
+  });
+});
+
+describe('README.md', () => {
+  it('names only files and commands that there are', async () => {
+    const readme = await read('README.md');
+    const { scripts } = JSON.parse(await read('package.json')) as { scripts: Record<string, string> };
+    const commands = [...readme.matchAll(/npm run ([\w:]+)/g)].map(([, name = '']) => name);
+    expect(commands.filter((name) => !(name in scripts))).toEqual([]);
+    const links = [...readme.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path = '']) => path);
+    const files = [...readme.matchAll(/\b(?:scripts|kubernetes|api)\/[\w./-]+\w/g)].map(([path]) => path);
+    expect([...links, ...files].filter((path) => !existsSync(root + path))).toEqual([]);
+  });
+
+  it('has the settings of a service, with their defaults', async () => {
+    const [, settings = ''] = (await read('README.md')).split('## Settings');
+    const environment = await read('services/runtime/src/environment.ts');
+    const defaults = [...environment.matchAll(/^ {2}(\w+): .*?(?:default: '?(\w+)'?|desc)/gms)];
+    expect(defaults.length).toBeGreaterThan(5);
+    for (const [, name = '', value = ''] of defaults) {
+      const row = settings
+        .split('\n')
+        .find((line) => line.includes(`\`${name}\``) || line.includes(`\`${name.replace('POSTGRES', '')}\``));
+      expect(row ?? `no row for ${name}: add it to README.md`).toContain(value);
+    }
+  });
+});
