@@ -21,31 +21,36 @@ export interface Program {
   environment: Record<string, string | undefined>;
   /** Called with each line that it writes. */
   print: (line: string) => void;
-  /** Called each time it ends by itself, with the reason: its code or signal, and its last line of standard error. */
+  /** Called each time it ends by itself, with the reason: its code or signal, and its error. */
   onEnd: (reason: string) => void;
 }
 
-const pauseMs = 1000;
+const pauseMs = 500;
+/** After one that ended soon: its start may fail again and again, and its reason should stay readable. */
+const longPauseMs = 5000;
 const stopTimeoutMs = 2500;
 
 /** Runs a program until `stop`; when it ends by itself it is started again after a pause. */
 export function runReplica(program: Program): Replica {
-  let stopping = false;
+  let stopped = false;
+  let endedByUs: ChildProcess | undefined;
   let child = launch();
 
   function launch(): ChildProcess {
+    const startedAt = Date.now();
     const launched = spawnNode(program, (reason) => {
-      if (stopping) return;
+      if (launched === endedByUs) return;
       program.onEnd(reason);
-      setTimeout(() => {
-        if (child === launched && !stopping) child = launch();
-      }, pauseMs);
+      const relaunch = () => {
+        if (!stopped && child === launched) child = launch();
+      };
+      setTimeout(relaunch, Date.now() - startedAt < longPauseMs ? longPauseMs : pauseMs);
     });
     return launched;
   }
 
-  async function stop(): Promise<void> {
-    stopping = true;
+  async function end(): Promise<void> {
+    endedByUs = child;
     if (child.exitCode !== null || child.signalCode !== null) return;
     const limit = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs);
     child.kill('SIGTERM');
@@ -56,11 +61,13 @@ export function runReplica(program: Program): Replica {
   return {
     pid: () => child.pid,
     async restart() {
-      await stop();
-      stopping = false;
-      child = launch();
+      await end();
+      if (!stopped) child = launch();
     },
-    stop,
+    async stop() {
+      stopped = true;
+      await end();
+    },
     kill: () => child.kill('SIGKILL'),
   };
 }
@@ -73,15 +80,16 @@ function spawnNode({ command, environment, print }: Program, onClose: (reason: s
     // A process group of its own: Ctrl-C in the terminal is for the launcher, which stops things in order.
     detached: true,
   });
-  let lastError = '';
+  let reason = '';
   createInterface({ input: child.stdout as Readable }).on('line', print);
   createInterface({ input: child.stderr as Readable }).on('line', (line) => {
-    lastError = `: ${line}`;
+    // Of an error that nobody caught the message, not the stack below it.
+    if (/^[^\s}]/.test(line) && !line.startsWith('Node.js v')) reason = `: ${line}`;
     print(line);
   });
   // `close`, unlike `exit`, comes after the last line.
   child.once('close', (code, signal) => {
-    onClose((signal ?? `code ${code}`) + lastError);
+    onClose((signal ?? `code ${code}`) + reason);
   });
   return child;
 }

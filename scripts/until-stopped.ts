@@ -11,6 +11,8 @@ export interface Command {
   kill: () => void;
 }
 
+const sameSignalMs = 500;
+
 /**
  * Runs until SIGINT, SIGTERM or SIGHUP, and then exits with 0. When `start` rejects it exits with 1 and one line on
  * standard error.
@@ -18,9 +20,12 @@ export interface Command {
 export async function runUntilStopped({ name, start, stop, kill }: Command): Promise<never> {
   const controller = new AbortController();
   const stopped = controller.signal;
+  let stoppedAt = Infinity;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => {
-      if (stopped.aborted) kill();
+      // One Ctrl-C comes twice: from the terminal, and from npm, which passes on its own.
+      if (Date.now() - stoppedAt > sameSignalMs) kill();
+      stoppedAt = Math.min(stoppedAt, Date.now());
       controller.abort();
     });
   }

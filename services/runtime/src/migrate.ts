@@ -15,7 +15,8 @@ export interface Migrations {
  * Brings the tables to where this version of the service needs them. Replicas take turns by an advisory lock, so it may
  * wait for another's migration. Each file is one transaction: a migration that fails leaves nothing behind.
  *
- * @throws when the database goes away or a migration fails.
+ * @throws when the database goes away or a migration fails. The client is then of no more use, and holds the lock until
+ * it is ended.
  */
 export async function migrate(client: Client, { folder, schema }: Migrations, logger: Logger): Promise<void> {
   await createSchema(client, schema);

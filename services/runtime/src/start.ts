@@ -106,7 +106,9 @@ function isAborted(signal: AbortSignal): boolean {
 }
 
 function notReady(health: Health, logger: Logger, error: unknown): void {
-  const reason = 'The database cannot be reached.';
+  // It was reached, and refused: a wrong password, a missing right, a migration that failed.
+  const refused = error instanceof pg.DatabaseError;
+  const reason = refused ? 'The database cannot be used; the log says why.' : 'The database cannot be reached.';
   if (health.reason === reason) return;
   health.reason = reason;
   logger.warn({ err: error }, 'not ready');

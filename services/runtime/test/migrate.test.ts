@@ -1,0 +1,66 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { connectionOf } from '@task-manager/runtime/database';
+import { createLogger } from '@task-manager/runtime/log';
+import { migrate } from '@task-manager/runtime/migrate';
+import pg from 'pg';
+import { newEnvironment } from './harness.ts';
+
+const schema = 'task_service';
+let folder: string;
+let clients: pg.Client[];
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'task-manager-migrations-'));
+  const environment = await newEnvironment('task-service');
+  clients = [1, 2, 3].map(() => new pg.Client(connectionOf(environment)));
+  await Promise.all(clients.map((client) => client.connect()));
+});
+afterEach(async () => {
+  await Promise.all(clients.map((client) => client.end()));
+  await rm(folder, { recursive: true });
+});
+
+const write = (name: string, sql: string) => writeFile(join(folder, name), sql);
+const run = (client: pg.Client) =>
+  migrate(client, { folder: pathToFileURL(`${folder}/`), schema }, createLogger('test', 'silent'));
+
+async function tables(): Promise<string[]> {
+  const { rows } = await (clients[2] as pg.Client).query<{ name: string }>(
+    `select table_name as name from information_schema.tables where table_schema = '${schema}' order by 1`,
+  );
+  return rows.map(({ name }) => name);
+}
+
+describe('migrate', () => {
+  it('applies each file once, in order, however many ask at once', async () => {
+    await write('0001-create-a.sql', 'create table task_service.a (id int)');
+    await write('0002-fill-a.sql', 'insert into task_service.a values (1)');
+    await Promise.all(clients.map(run));
+    await Promise.all(clients.map(run));
+    const { rows } = await (clients[0] as pg.Client).query('select * from task_service.a');
+    expect(rows).toEqual([{ id: 1 }]);
+  });
+
+  it('leaves nothing of a file that fails, and goes on when it is mended', async () => {
+    await write('0001-create-a.sql', 'create table task_service.a (id int)');
+    await write('0002-create-b.sql', 'create table task_service.b (id int); select 1 / 0');
+    await expect(run(clients[0] as pg.Client)).rejects.toThrow('division by zero');
+    await clients[0]?.end();
+    expect(await tables()).toEqual(['a', 'migrations']);
+    await write('0002-create-b.sql', 'create table task_service.b (id int)');
+    await run(clients[1] as pg.Client);
+    expect(await tables()).toEqual(['a', 'b', 'migrations']);
+  });
+
+  it('goes on where a newer version has been, so that a rollback works', async () => {
+    await write('0001-create-a.sql', 'create table task_service.a (id int)');
+    await write('0002-create-b.sql', 'create table task_service.b (id int)');
+    await run(clients[0] as pg.Client);
+    await rm(join(folder, '0002-create-b.sql'));
+    await run(clients[0] as pg.Client);
+    expect(await tables()).toEqual(['a', 'b', 'migrations']);
+  });
+});
