@@ -29,8 +29,20 @@ export function printLine(name: string, style: Style, line: string): void {
   }
 }
 
-/** What a service writes of a request; other entries have only some of it. */
-type Entry = Partial<Record<'msg' | 'operation' | 'method' | 'path' | 'status' | 'durationMs' | 'requestId', string>>;
+/** What a service writes; of a request, the fields after `err`. */
+interface Entry {
+  level: number;
+  msg?: string;
+  err?: { message: string };
+  operation?: string;
+  method?: string;
+  path?: string;
+  status?: number;
+  durationMs?: number;
+  requestId?: string;
+}
+
+const errorLevel = 50;
 
 function readable(line: string): string {
   let entry: Entry | null;
@@ -43,6 +55,11 @@ function readable(line: string): string {
   if (entry.msg === 'request') {
     const { operation = '-', method, path, status, durationMs, requestId, ...rest } = entry;
     entry = { ...rest, msg: [method, path, status, `${durationMs} ms`, operation, requestId].join(' ') };
+  }
+  if (entry.err && entry.level < errorLevel) {
+    // What the service expects to happen needs no stack.
+    const { err, ...rest } = entry;
+    entry = { ...rest, msg: `${entry.msg}: ${err.message}` };
   }
   return pretty(entry).trimEnd();
 }

@@ -153,9 +153,9 @@ function runAt(place: Place, database: Database, onEnd: (reason: string) => void
 /** One replica at a time, so that the others serve meanwhile; stops at one that does not become ready. */
 async function restartReplicas(services: string[], stopped: AbortSignal): Promise<void> {
   for (const replica of running.replicas.filter(({ service }) => services.includes(service))) {
-    if (stopped.aborted) return;
     await replica.restart();
     const ready = await until(async () => (await checkHealth(replica.port)) === 'ready', stopped);
+    if (stopped.aborted) return;
     if (!ready) {
       say(`${replica.name} is not ready: the replicas after it were not restarted`);
       return;
