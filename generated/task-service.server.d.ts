@@ -372,11 +372,6 @@ export interface components {
          */
         "Retry-After": number;
         /**
-         * @description Where the new resource is, with the prefix the request came with.
-         * @example /tasks/01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70
-         */
-        Location: string;
-        /**
          * @description The methods that the path has.
          * @example GET, HEAD, OPTIONS, POST
          */
@@ -439,7 +434,11 @@ export interface operations {
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
-                    Location: components["headers"]["Location"];
+                    /**
+                     * @description Where the new task is, with the prefix the request came with.
+                     * @example /tasks/01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70
+                     */
+                    Location: string;
                     [name: string]: unknown;
                 };
                 content: {

@@ -398,11 +398,6 @@ export interface components {
          */
         "X-Request-Id": string;
         /**
-         * @description Where the new resource is, with the prefix the request came with.
-         * @example /tasks/01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70
-         */
-        Location: string;
-        /**
          * @description After how many seconds to try again.
          * @example 1
          */
@@ -434,7 +429,11 @@ export interface operations {
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
-                    Location: components["headers"]["Location"];
+                    /**
+                     * @description Where the new user is, with the prefix the request came with.
+                     * @example /user/users/01939c2d-11f6-7e0a-a9c3-7b5d4e3f2a10
+                     */
+                    Location: string;
                     [name: string]: unknown;
                 };
                 content: {

@@ -8,6 +8,7 @@
  * Exits with 1 and the place when a contract cannot be read.
  */
 import { readFile, writeFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { bundle, createConfig } from '@redocly/openapi-core';
 import openapiTS, { astToString, type OpenAPI3 } from 'openapi-typescript';
 import { stringify } from 'yaml';
@@ -29,13 +30,19 @@ export async function generate(root: URL): Promise<Map<string, string>> {
 
 if (process.argv[1] === new URL(import.meta.url).pathname) {
   const root = new URL('../../', import.meta.url);
-  for (const [name, text] of await generate(root)) {
-    const file = new URL(`generated/${name}`, root);
-    if ((await readFile(file, 'utf8').catch(() => '')) !== text) {
-      await writeFile(file, text);
-      console.log(`wrote generated/${name}`);
-    }
+  try {
+    for (const [name, text] of await generate(root)) await update(new URL(`generated/${name}`, root), text);
+  } catch (error) {
+    // A parser's message goes on with the whole file.
+    console.error((error as Error).message.split('\n', 1)[0]);
+    process.exitCode = 1;
   }
+}
+
+async function update(file: URL, text: string): Promise<void> {
+  if ((await readFile(file, 'utf8').catch(() => '')) === text) return;
+  await writeFile(file, text);
+  console.log(`wrote generated/${basename(file.pathname)}`);
 }
 
 type Json = Record<string, unknown>;

@@ -1,6 +1,6 @@
 /**
  * Holds kubernetes/ to the truth: the contracts, the environment that the services read, the versions in package.json.
- * A test gathers complaints, each of which says what to do, and expects none.
+ * A failure begins with what to do.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
@@ -18,27 +18,34 @@ const manifests = documents.map(({ document }) => document.toJS() as Manifest);
 const services = readdirSync(new URL('generated/', root)).flatMap((file) =>
   file.endsWith('.yaml') ? [file.replace('.yaml', '')] : [],
 );
-const workloads = ['postgres', ...services];
+const postgres = only(find<Deployment>('Deployment', 'postgres').spec.template.spec.containers);
 
 describe('the manifests', () => {
   it('are YAML without a key that stands twice', () => {
-    expect(
-      documents.flatMap(({ file, document }) => document.errors.map(({ message }) => `${file}: ${message}`)),
-    ).toEqual([]);
+    const errors = documents.flatMap(({ file, document }) =>
+      document.errors.map(({ message }) => `kubernetes/${file}: ${message}`),
+    );
+    hold('mend what these errors name', errors, []);
   });
 
   it('are one file for each service, and those of PostgreSQL and the Ingress', () => {
     const expected = ['ingress', 'postgres-deployment', 'postgres-pv', 'postgres-secret', ...services];
-    expect(files.map((file) => file.replace('.yaml', '')).sort()).toEqual(expected.sort());
+    const names = files.map((file) => file.replace('.yaml', ''));
+    hold(
+      'give each contract a manifest of its name; what is no part of the base goes to a subfolder',
+      names.sort(),
+      expected.sort(),
+    );
   });
 
   it('name each object once', () => {
     const names = manifests.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
-    expect(names).toEqual([...new Set(names)]);
+    hold('rename one of two: kubectl apply would replace the first by the second', names, [...new Set(names)]);
   });
 });
 
 describe.each(services)('%s', (name) => {
+  const file = `kubernetes/${name}.yaml`;
   const { spec } = find<Deployment>('Deployment', name);
   const pod = spec.template.spec;
   const container = only(pod.containers);
@@ -46,106 +53,121 @@ describe.each(services)('%s', (name) => {
 
   it('runs the image that scripts/build_push.sh and the README build, of this version', () => {
     const { version } = JSON.parse(read(`services/${name}/package.json`)) as { version: string };
-    expect(container.name).toBe(name);
-    expect(
-      complaints(
-        container.image !== `${name}:${version}` &&
-          `kubernetes/${name}.yaml has the image ${container.image}: make it ${name}:${version}, as services/${name}/package.json ` +
-            '(an image of your own, put there by the commands of scripts/build_push.sh, is not to be committed)',
-      ),
-    ).toEqual([]);
+    const advice = `${file}: name the image by the version in services/${name}/package.json; one of your own, put there by the commands of scripts/build_push.sh, is not to be committed`;
+    hold(advice, container.image, `${name}:${version}`);
   });
 
   it('is given the variables that it reads, and no others', () => {
     const given = container.env.map((variable) => variable.name);
     const known = Object.entries<{ default?: unknown }>(variables);
-    expect(
-      complaints(
-        ...known.map(([variable, about]) => {
-          const needed = about.default === undefined && !given.includes(variable);
-          return needed && `kubernetes/${name}.yaml lacks ${variable}, which has no default: add it to env`;
-        }),
-        ...given.map((variable) => {
-          const unknown = !(variable in variables);
-          return (
-            unknown &&
-            `kubernetes/${name}.yaml sets ${variable}, which services/runtime/src/environment.ts does not read: remove it`
-          );
-        }),
-      ),
-    ).toEqual([]);
+    const missing = known.flatMap(([variable, about]) =>
+      about.default === undefined && !given.includes(variable) ? [variable] : [],
+    );
+    hold(`${file}: add these to env, they have no default`, missing, []);
+    const unread = given.filter((variable) => !(variable in variables));
+    hold(`${file}: remove these from env, services/runtime/src/environment.ts does not read them`, unread, []);
   });
 
   it('listens on the ports that its container names', () => {
-    expect(container.ports).toEqual([
+    hold(`${file}: name the ports that the service listens on`, container.ports, [
       { name: 'http', containerPort: Number(valueOf(container, 'PORT') ?? variables.PORT.default) },
       { name: 'metrics', containerPort: Number(valueOf(container, 'METRICS_PORT') ?? variables.METRICS_PORT.default) },
     ]);
   });
 
   it('is probed at addresses that its contract has', () => {
-    const { startupProbe, readinessProbe, livenessProbe } = container;
-    const operations = [startupProbe, readinessProbe, livenessProbe].map(
-      (probe) =>
-        contract.paths[probe.httpGet?.path ?? '']?.get?.operationId ?? `nothing at ${String(probe.httpGet?.path)}`,
-    );
-    // A pod that waits for its database must not be restarted for it.
-    expect(operations).toEqual(['getLiveness', 'getHealth', 'getLiveness']);
-    expect([startupProbe, readinessProbe, livenessProbe].map((probe) => probe.httpGet?.port)).toEqual([
-      'http',
-      'http',
-      'http',
+    const probed = [container.startupProbe, container.readinessProbe, container.livenessProbe].map(({ httpGet }) => [
+      httpGet && (contract.paths[httpGet.path]?.get?.operationId ?? `nothing at ${httpGet.path}`),
+      httpGet?.port,
     ]);
+    hold(
+      `${file}: probe readiness where the contract has getHealth, the others where it has getLiveness: a pod that waits for its database must not be restarted`,
+      probed,
+      [
+        ['getLiveness', 'http'],
+        ['getHealth', 'http'],
+        ['getLiveness', 'http'],
+      ],
+    );
   });
 
   it('has the time to stop: the delay, then 30 s for the requests that it has begun', () => {
     const delaySeconds = Number(valueOf(container, 'SHUTDOWN_DELAY_MS') ?? 0) / 1000;
-    expect(
-      complaints(
-        delaySeconds < 2 &&
-          `kubernetes/${name}.yaml: endpoints need a moment to forget a pod: set SHUTDOWN_DELAY_MS to 5000`,
-        pod.terminationGracePeriodSeconds <= delaySeconds + 30 &&
-          `kubernetes/${name}.yaml: raise terminationGracePeriodSeconds above ${delaySeconds + 30}, SHUTDOWN_DELAY_MS and 30 s`,
-      ),
-    ).toEqual([]);
+    hold(`${file}: set SHUTDOWN_DELAY_MS to 5000, endpoints need a moment to forget a pod`, delaySeconds >= 2, true);
+    const enough = pod.terminationGracePeriodSeconds > delaySeconds + 30;
+    hold(`${file}: raise terminationGracePeriodSeconds above ${delaySeconds + 30}, the delay and 30 s`, enough, true);
   });
 
-  it('meets PostgreSQL where that is, as a role that owns the schema of its migrations', () => {
-    const server = find<Deployment>('Deployment', 'postgres').spec.template.spec;
-    const service = find<Service>('Service', valueOf(container, 'POSTGRES_HOST') ?? '');
-    expect(only(service.spec.ports).port).toBe(
-      Number(valueOf(container, 'POSTGRES_PORT') ?? variables.POSTGRES_PORT.default),
+  it('meets PostgreSQL where that is', () => {
+    const { ports } = find<Service>('Service', valueOf(container, 'POSTGRES_HOST') ?? '').spec;
+    const port = Number(valueOf(container, 'POSTGRES_PORT') ?? variables.POSTGRES_PORT.default);
+    hold(`${file}: set POSTGRES_PORT to the port of that Service`, port, only(ports).port);
+    const database = valueOf(postgres, 'POSTGRES_DB');
+    hold(
+      `${file}: set POSTGRES_DB to the database in postgres-deployment.yaml`,
+      valueOf(container, 'POSTGRES_DB'),
+      database,
     );
-    expect(valueOf(container, 'POSTGRES_DB')).toBe(valueOf(only(server.containers), 'POSTGRES_DB'));
+  });
 
-    const role = valueOf(container, 'POSTGRES_USER');
-    const { data } = find<ConfigMap>('ConfigMap', 'postgres-init');
-    expect(data['roles.sql']).toContain(`create schema if not exists ${role} authorization ${role};`);
-    for (const file of readdirSync(new URL(`services/${name}/migrations/`, root))) {
-      const schemas = read(`services/${name}/migrations/${file}`).matchAll(/create table (?:if not exists )?(\w+)\./g);
-      for (const [, schema] of schemas) expect(schema).toBe(role);
-    }
-    // The same password on both sides.
-    const password = `${String(role).toUpperCase()}_PASSWORD`;
-    expect(secretOf(only(server.containers), password)).toEqual(secretOf(container, 'POSTGRES_PASSWORD'));
-    expect(data['roles.sql']).toContain(` ${password}\n`);
+  it('has a role with its own schema and its own password', () => {
+    const role = valueOf(container, 'POSTGRES_USER') ?? '';
+    const schemas = readdirSync(new URL(`services/${name}/migrations/`, root)).flatMap((migration) =>
+      [...read(`services/${name}/migrations/${migration}`).matchAll(/create table (\w+)\./g)].map(
+        ([, schema]) => schema,
+      ),
+    );
+    hold(
+      `kubernetes/postgres-secret.yaml: name the role like the schema of services/${name}/migrations`,
+      new Set(schemas),
+      new Set([role]),
+    );
+
+    const sql = find<ConfigMap>('ConfigMap', 'postgres-init').data['roles.sql'];
+    const variable = `${role.toUpperCase()}_PASSWORD`;
+    hold(
+      `kubernetes/postgres-deployment.yaml: let roles.sql make the role ${role} and its schema, like the others`,
+      sql?.split('\n').filter((line) => RegExp(`\\b${role}\\b|\\b${variable}\\b`).test(line)),
+      [
+        `\\getenv ${role}_password ${variable}`,
+        `select 'create role ${role}' where not exists (select from pg_roles where rolname = '${role}') \\gexec`,
+        `alter role ${role} login password :'${role}_password';`,
+        `grant connect on database task_manager to ${role};`,
+        `create schema if not exists ${role} authorization ${role};`,
+      ],
+    );
+    const secret = secretOf(container, 'POSTGRES_PASSWORD');
+    hold(`${file}: give ${name} a Secret of its own`, secret?.name, `${name}-postgres`);
+    hold(
+      `kubernetes/postgres-deployment.yaml: take ${variable} from the Secret of ${name}`,
+      secretOf(postgres, variable),
+      secret,
+    );
   });
 
   it('is reached through the Ingress under the first server of its contract, without a rewrite', () => {
-    const ingress = find<Ingress>('Ingress', 'task-manager');
-    const rule = only(ingress.spec.rules);
-    expect(rule.host).toBe('task-user.local');
-    expect(ingress.spec.ingressClassName).toBe('nginx');
-    expect(ingress.metadata.annotations).toBeUndefined();
-    expect(rule.http.paths.filter(({ backend }) => backend.service.name === name)).toEqual([
-      { path: contract.servers[0]?.url, pathType: 'Prefix', backend: { service: { name, port: { name: 'http' } } } },
-    ]);
-    expect(find<Service>('Service', name).spec.ports).toEqual([{ name: 'http', port: 80, targetPort: 'http' }]);
+    const { spec, metadata } = find<Ingress>('Ingress', 'task-manager');
+    const { host, http } = only(spec.rules);
+    const about = { host, class: spec.ingressClassName, annotations: metadata.annotations };
+    const expected = { host: 'task-user.local', class: 'nginx', annotations: undefined };
+    hold('kubernetes/ingress.yaml: keep the host and class of the README, and do without annotations', about, expected);
+    const path = contract.servers[0]?.url;
+    hold(
+      `kubernetes/ingress.yaml: lead ${String(path)}, the first server of api/${name}.yaml, to ${name}`,
+      http.paths.filter(({ backend }) => backend.service.name === name),
+      [{ path, pathType: 'Prefix', backend: { service: { name, port: { name: 'http' } } } }],
+    );
+    const port = { name: 'http', port: 80, targetPort: 'http' };
+    hold(
+      `${file}: let the Service lead port 80, named http, to the port http`,
+      find<Service>('Service', name).spec.ports,
+      [port],
+    );
   });
 
   it('loses no replica while it is rolled out', () => {
-    expect(spec.replicas).toBeGreaterThanOrEqual(2);
-    expect(spec.strategy.rollingUpdate?.maxUnavailable).toBe(0);
+    hold(`${file}: run two replicas or more`, spec.replicas >= 2, true);
+    hold(`${file}: set maxUnavailable to 0`, spec.strategy.rollingUpdate?.maxUnavailable, 0);
   });
 });
 
@@ -153,42 +175,63 @@ describe('postgres', () => {
   const { spec } = find<Deployment>('Deployment', 'postgres');
   const pod = spec.template.spec;
 
-  it('is one server at a time, on the volume that the claim and the folder of the node give it', () => {
-    expect(spec).toMatchObject({ replicas: 1, strategy: { type: 'Recreate' } });
-    const volume = find<Volume>('PersistentVolume', 'postgres').spec;
+  it('is one server at a time', () => {
+    const { spec: volume } = find<Volume>('PersistentVolume', 'postgres');
+    const about = { replicas: spec.replicas, strategy: spec.strategy.type, accessModes: volume.accessModes };
+    const expected = { replicas: 1, strategy: 'Recreate', accessModes: ['ReadWriteOncePod'] };
+    hold('let no two servers write to one volume: they would destroy it', about, expected);
+  });
+
+  it('has the folder of the node by its claim', () => {
+    const { spec: volume, metadata } = find<Volume>('PersistentVolume', 'postgres');
     const claim = find<Claim>('PersistentVolumeClaim', 'postgres');
-    expect(pod.volumes?.find(({ name }) => name === 'data')?.persistentVolumeClaim?.claimName).toBe(
-      claim.metadata.name,
+    const mounted = pod.volumes?.find(({ name }) => name === 'data')?.persistentVolumeClaim?.claimName;
+    hold('kubernetes/postgres-deployment.yaml: name the claim of postgres-pv.yaml', mounted, claim.metadata.name);
+    hold(
+      'kubernetes/postgres-pv.yaml: claim the very volume, and by no class: that would make an empty one',
+      claim.spec,
+      {
+        volumeName: metadata.name,
+        accessModes: volume.accessModes,
+        storageClassName: '',
+        resources: { requests: volume.capacity },
+      },
     );
-    expect(volume.hostPath.path).toBe('/mnt/data/postgres');
-    expect(claim.spec).toEqual({
-      volumeName: 'postgres',
-      accessModes: volume.accessModes,
-      // A class would have a provisioner answer the claim with an empty volume.
-      storageClassName: '',
-      resources: { requests: volume.capacity },
-    });
-    expect(volume).toMatchObject({ storageClassName: '', persistentVolumeReclaimPolicy: 'Retain' });
+    const kept = [volume.storageClassName, volume.persistentVolumeReclaimPolicy, volume.hostPath.path];
+    hold('kubernetes/postgres-pv.yaml: keep the folder, and the data in it', kept, [
+      '',
+      'Retain',
+      '/mnt/data/postgres',
+    ]);
   });
 
   it('keeps its data in the volume, and finds its first script', () => {
-    const mounts = new Map(only(pod.containers).volumeMounts?.map(({ name, mountPath }) => [name, mountPath]));
-    expect([...mounts.keys()].sort()).toEqual(pod.volumes?.map(({ name }) => name).sort());
-    expect(mounts.get('data')).toBe('/var/lib/postgresql');
-    expect(mounts.get('init')).toBe('/docker-entrypoint-initdb.d');
+    const places = new Map(postgres.volumeMounts?.map(({ name, mountPath }) => [name, mountPath]));
+    const volumes = pod.volumes?.map(({ name }) => name).sort();
+    hold('kubernetes/postgres-deployment.yaml: mount each volume, and no other', [...places.keys()].sort(), volumes);
     const script = pod.volumes?.find(({ name }) => name === 'init')?.configMap?.name ?? '';
-    expect(Object.keys(find<ConfigMap>('ConfigMap', script).data)).toEqual(['roles.sql']);
+    hold(
+      'kubernetes/postgres-deployment.yaml: mount them where the image looks for them',
+      {
+        data: places.get('data'),
+        init: places.get('init'),
+        scripts: Object.keys(find<ConfigMap>('ConfigMap', script).data),
+      },
+      { data: '/var/lib/postgresql', init: '/docker-entrypoint-initdb.d', scripts: ['roles.sql'] },
+    );
   });
 
-  it('runs as whom the README and postgres-pv.yaml give the folder to', () => {
-    const { runAsUser, runAsGroup } = pod.securityContext;
-    expect(read('kubernetes/postgres-pv.yaml')).toContain(
-      `chown ${String(runAsUser)}:${String(runAsGroup)} /mnt/data/postgres`,
+  it('runs as whom the folder is given to', () => {
+    const owner = `${String(pod.securityContext.runAsUser)}:${String(pod.securityContext.runAsGroup)}`;
+    const advice = 'README.md and kubernetes/postgres-pv.yaml: give the folder to the user in postgres-deployment.yaml';
+    const owners = ['README.md', 'kubernetes/postgres-pv.yaml'].map(
+      (path) => /chown (\S+) \/mnt\/data\/postgres/.exec(read(path))?.[1],
     );
+    hold(advice, owners, [owner, owner]);
   });
 });
 
-describe.each(workloads)('the pod of %s', (name) => {
+describe.each(['postgres', ...services])('the pod of %s', (name) => {
   const { spec } = find<Deployment>('Deployment', name);
   const pod = spec.template.spec;
   const container = only(pod.containers);
@@ -196,43 +239,56 @@ describe.each(workloads)('the pod of %s', (name) => {
   it('bears the name by which its Deployment and its Service find it', () => {
     const { selector, ports } = find<Service>('Service', name).spec;
     const labels = { 'app.kubernetes.io/name': name };
-    expect([spec.selector.matchLabels, spec.template.metadata.labels, selector]).toEqual([labels, labels, labels]);
-    expect(container.ports.map((port) => port.name)).toEqual(
-      expect.arrayContaining(ports.map((port) => port.targetPort)),
+    const { matchLabels } = spec.selector;
+    hold(
+      `label and select the pod of ${name} alike`,
+      [matchLabels, spec.template.metadata.labels, selector],
+      [labels, labels, labels],
     );
+    const named = container.ports.map((port) => port.name);
+    const lost = ports.filter(({ targetPort }) => !named.includes(targetPort));
+    hold(`let the Service ${name} lead to ports that the container names`, lost, []);
   });
 
   it('finds the Secrets that it names', () => {
-    const missing = container.env.flatMap(({ valueFrom }) => {
-      if (!valueFrom) return [];
-      const { name: secret, key } = valueFrom.secretKeyRef;
-      const found = manifests.find(({ kind, metadata }) => kind === 'Secret' && metadata.name === secret) as
-        Secret | undefined;
-      return found?.stringData[key]
-        ? []
-        : [`kubernetes/postgres-secret.yaml lacks ${key} of the Secret ${secret}: add it`];
-    });
-    expect(missing).toEqual([]);
+    const missing = container.env.filter((variable) => variable.valueFrom && !valueOf(container, variable.name));
+    hold('kubernetes/postgres-secret.yaml: add the keys that these take', missing, []);
   });
 
   it('has a pinned image, a limit to what it takes, and no more rights than it needs', () => {
-    expect(container.image).toMatch(/:\d/);
-    expect(container.imagePullPolicy).toBe('IfNotPresent');
-    const resources = { cpu: expect.anything(), memory: expect.anything() };
-    expect(container.resources).toEqual({ requests: resources, limits: resources });
-    expect(pod).toMatchObject({
-      automountServiceAccountToken: false,
-      // The Service named postgres would else put a POSTGRES_PORT of its own, tcp://…, into the environment.
-      enableServiceLinks: false,
-      securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
-    });
-    expect(container.securityContext).toEqual({
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ['ALL'] },
-    });
+    hold('name a version of the image, never latest', /:\d/.test(container.image), true);
+    hold('let nodes use the image that they have', container.imagePullPolicy, 'IfNotPresent');
+    const amounts = { cpu: expect.anything(), memory: expect.anything() };
+    hold('set requests and limits', container.resources, { requests: amounts, limits: amounts });
+    // The Service named postgres would else put a POSTGRES_PORT of its own, tcp://…, into the environment.
+    hold('set enableServiceLinks to false', pod.enableServiceLinks, false);
+    const { automountServiceAccountToken, securityContext } = pod;
+    hold(
+      'keep to the Pod Security Standard named restricted, and to a read-only file system',
+      [
+        automountServiceAccountToken,
+        securityContext.runAsNonRoot,
+        securityContext.seccompProfile,
+        container.securityContext,
+      ],
+      [
+        false,
+        true,
+        { type: 'RuntimeDefault' },
+        { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
+      ],
+    );
   });
 });
+
+/** Expects a part of a manifest to be so; when it is not, begins the message with what to do. */
+function hold(advice: string, actual: unknown, expected: unknown): void {
+  try {
+    expect(actual).toEqual(expected);
+  } catch (error) {
+    throw new Error(`${advice}\n\n${(error as Error).message}`, { cause: error });
+  }
+}
 
 function read(path: string): string {
   return readFileSync(new URL(path, root), 'utf8');
@@ -263,10 +319,6 @@ function secretOf({ env }: Container, variable: string) {
   return env.find(({ name }) => name === variable)?.valueFrom?.secretKeyRef;
 }
 
-function complaints(...all: (string | false)[]): string[] {
-  return all.filter((each) => each !== false);
-}
-
 /** Of the manifests and contracts, what is looked at here; scripts/check-manifests.sh knows the rest. */
 interface Manifest {
   kind: string;
@@ -283,8 +335,10 @@ interface Deployment extends Manifest {
 }
 
 interface Pod {
+  automountServiceAccountToken?: boolean;
+  enableServiceLinks?: boolean;
   terminationGracePeriodSeconds: number;
-  securityContext: { runAsUser?: number; runAsGroup?: number };
+  securityContext: { runAsNonRoot?: boolean; runAsUser?: number; runAsGroup?: number; seccompProfile?: object };
   containers: Container[];
   volumes?: { name: string; persistentVolumeClaim?: { claimName: string }; configMap?: { name: string } }[];
 }
@@ -327,7 +381,13 @@ interface ConfigMap extends Manifest {
 }
 
 interface Volume extends Manifest {
-  spec: { capacity: object; accessModes: string[]; hostPath: { path: string } };
+  spec: {
+    capacity: object;
+    accessModes: string[];
+    persistentVolumeReclaimPolicy: string;
+    storageClassName: string;
+    hostPath: { path: string };
+  };
 }
 
 interface Claim extends Manifest {

@@ -24,7 +24,7 @@ export function logRequests(logger: Logger): RequestHandler {
       return id;
     },
     quietReqLogger: true,
-    customLogLevel: (req, res) => (res.statusCode >= 500 && res.err ? 'error' : isProbe(req) ? 'debug' : 'info'),
+    customLogLevel: (req, res) => levelOf(req, res),
     customAttributeKeys: { responseTime: 'durationMs', reqId: 'requestId' },
     customSuccessMessage: () => 'request',
     customErrorMessage: () => 'request',
@@ -43,6 +43,13 @@ function facts(res: ServerResponse & { req?: IncomingMessage }) {
     path: (req as Request).originalUrl.split('?', 1)[0],
     status: res.statusCode,
   };
+}
+
+/** That the database is away is no fault of the service, and would be said at each request. */
+function levelOf(req: IncomingMessage, res: ServerResponse): 'debug' | 'info' | 'warn' | 'error' {
+  if (isProbe(req)) return 'debug';
+  if (res.statusCode === 503) return 'warn';
+  return res.statusCode >= 500 ? 'error' : 'info';
 }
 
 /** Orchestrators ask for the health every few seconds. */
