@@ -19,7 +19,7 @@ export class Database {
   migrated = false;
 
   constructor(environment: Environment, logger: Logger) {
-    this.pool = new pg.Pool({ ...connectionOf(environment), max: 10, query_timeout: timeoutMs });
+    this.pool = new pg.Pool({ ...connectionOf(environment), max: 10, idleTimeoutMillis: 0, query_timeout: timeoutMs });
     // The death of an idle connection harms nobody: the pool opens another. Unheard, the event would end the process.
     this.pool.on('error', (error) => {
       logger.debug({ err: error }, 'an idle connection was lost');

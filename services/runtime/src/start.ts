@@ -29,6 +29,8 @@ export interface Parts {
  */
 export async function start(parts: Parts): Promise<void> {
   const { app, db, health, metrics, environment, logger } = parts;
+  // From the first moment: process 1 of a container ignores a signal that nobody listens to.
+  const stopped = stopSignal();
   // A missing Host is answered by the app, with a problem.
   const server = createServer({ requireHostHeader: false, requestTimeout: 30_000, headersTimeout: 10_000 }, app);
   server.on('clientError', refuseUnreadable);
@@ -38,7 +40,7 @@ export async function start(parts: Parts): Promise<void> {
 
   const stopping = new AbortController();
   const watching = watchDatabase(parts, stopping.signal);
-  await stopSignal();
+  await stopped;
 
   // The order matters: be seen as not ready; let the endpoints forget us; finish what has begun; and only then let go
   // of the database, which what has begun still needs.
@@ -76,6 +78,7 @@ async function watchDatabase(
   { db, health, migrations, environment, logger }: Parts,
   signal: AbortSignal,
 ): Promise<void> {
+  let lastCause = '';
   while (!isAborted(signal)) {
     const client = new pg.Client({ ...connectionOf(environment), application_name: 'health' });
     client.on('error', () => undefined);
@@ -88,12 +91,13 @@ async function watchDatabase(
         await client.query({ text: 'select', query_timeout: timeoutMs } as pg.QueryConfig);
         if (!isAborted(signal) && health.reason !== undefined) {
           health.reason = undefined;
+          lastCause = '';
           logger.info('ready');
         }
         await sleep(1000, undefined, { signal }).catch(() => undefined);
       }
     } catch (error) {
-      if (!isAborted(signal)) notReady(health, logger, error);
+      if (!isAborted(signal)) lastCause = notReady(health, logger, error, lastCause);
       await sleep(250, undefined, { signal }).catch(() => undefined);
     }
     await client.end().catch(() => undefined);
@@ -105,13 +109,14 @@ function isAborted(signal: AbortSignal): boolean {
   return signal.aborted;
 }
 
-function notReady(health: Health, logger: Logger, error: unknown): void {
+/** Says why, once for each cause. */
+function notReady(health: Health, logger: Logger, error: unknown, lastCause: string): string {
   // It was reached, and refused: a wrong password, a missing right, a migration that failed.
   const refused = error instanceof pg.DatabaseError;
-  const reason = refused ? 'The database cannot be used; the log says why.' : 'The database cannot be reached.';
-  if (health.reason === reason) return;
-  health.reason = reason;
-  logger.warn({ err: error }, 'not ready');
+  health.reason = refused ? 'The database cannot be used; the log says why.' : 'The database cannot be reached.';
+  const cause = String(error);
+  if (cause !== lastCause) logger.warn({ err: error }, 'not ready');
+  return cause;
 }
 
 async function stopSignal(): Promise<void> {
