@@ -9,6 +9,7 @@
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { bundle, createConfig } from '@redocly/openapi-core';
 import openapiTS, { astToString, type OpenAPI3 } from 'openapi-typescript';
 import { stringify } from 'yaml';
@@ -19,7 +20,7 @@ export const services = ['task-service', 'user-service'];
 export async function generate(root: URL): Promise<Map<string, string>> {
   const files = new Map<string, string>();
   for (const service of services) {
-    const contract = await bundleContract(new URL(`api/${service}.yaml`, root).pathname);
+    const contract = await bundleContract(fileURLToPath(new URL(`api/${service}.yaml`, root)));
     const header = `made from api/${service}.yaml by \`npm run generate\`; edit that and run it again.\n`;
     files.set(`${service}.yaml`, `# ${header}${stringify(contract, { lineWidth: 0, aliasDuplicateObjects: false })}`);
     files.set(`${service}.d.ts`, `// ${header}${await types(contract, false)}`);
@@ -28,7 +29,7 @@ export async function generate(root: URL): Promise<Map<string, string>> {
   return files;
 }
 
-if (process.argv[1] === new URL(import.meta.url).pathname) {
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const root = new URL('../../', import.meta.url);
   try {
     for (const [name, text] of await generate(root)) await update(new URL(`generated/${name}`, root), text);

@@ -133,6 +133,7 @@ describe('a data folder that cannot be used', () => {
     await expect(startPostgres({ dataDir })).rejects.toThrow(/^PostgreSQL does not start in .*broken.*pg_control/);
   });
 
+  // Only root runs the server as another user.
   const asRoot = process.getuid?.() === 0 ? it : it.skip;
   asRoot("is replaced by a link to one elsewhere when the server's user cannot reach it", async () => {
     const dataDir = join(folder, 'private/data');

@@ -10,8 +10,8 @@ export const refuseMalformed: RequestHandler = (req, _res, next) => {
   if (req.headers.host === undefined && req.httpVersion === '1.1') {
     throw new InvalidRequest([{ pointer: '/headers/host', detail: 'is missing', code: 'required' }]);
   }
-  const [path = '', query = ''] = req.url.split('?', 2);
-  for (const [pointer, part] of Object.entries({ '/path': path, '/query': query })) {
+  const [path = '', ...query] = req.url.split('?');
+  for (const [pointer, part] of Object.entries({ '/path': path, '/query': query.join('?') })) {
     if (!isEscaped(part))
       throw new InvalidRequest([{ pointer, detail: 'has an escape that is not UTF-8', code: 'utf-8' }]);
   }
@@ -31,17 +31,22 @@ function isEscaped(part: string): boolean {
 export function findOperation(contract: Contract, operations: Record<string, Operation | undefined>): RequestHandler {
   const methods = Object.keys(operations).map((method) => method.toUpperCase());
   const allowed = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].sort().join(', ');
+  const expectations = new Map(
+    Object.entries(operations).flatMap(([method, operation]) =>
+      operation ? [[method.toUpperCase(), expectationOf(contract, operation)] as const] : [],
+    ),
+  );
   return (req, res, next) => {
     // HEAD is GET without the body (RFC 9110 §9.3.2), which Node leaves out by itself.
     if (req.method === 'HEAD') req.method = 'GET';
-    const operation = operations[req.method.toLowerCase()];
-    if (!operation) {
+    const expected = expectations.get(req.method);
+    if (!expected) {
       refuseMethod(req, res, allowed);
       return;
     }
-    checkMediaTypes(req, operation);
-    checkIntegers(req, contract, operation);
-    res.locals.operationId = operation.operationId;
+    checkMediaTypes(req, expected);
+    checkIntegers(req, expected);
+    res.locals.operationId = expected.operationId;
     next();
   };
 }
@@ -53,18 +58,37 @@ export function refuseMethod({ method }: Request, res: Response, allowed: string
   res.status(204).end();
 }
 
-function checkMediaTypes(req: Request, { requestBody, responses }: Operation): void {
-  const answers = Object.entries(responses).flatMap(([status, response]) =>
-    status < '400' && 'content' in response ? Object.keys(response.content ?? {}) : [],
-  );
+/** What an operation expects of a request, looked up in the contract once. */
+interface Expectation {
+  operationId: string;
+  /** The media types that it answers with, and those that it reads. */
+  answers: string[];
+  reads: string[];
+  /** Its query parameters that are integers. */
+  integers: string[];
+}
+
+function expectationOf(contract: Contract, operation: Operation): Expectation {
+  return {
+    operationId: operation.operationId,
+    answers: Object.entries(operation.responses).flatMap(([status, response]) =>
+      status < '400' && 'content' in response ? Object.keys(response.content ?? {}) : [],
+    ),
+    reads: Object.keys(operation.requestBody?.content ?? {}),
+    integers: parametersOf(contract, operation)
+      .filter((each) => each.in === 'query' && each.schema.type === 'integer')
+      .map(({ name }) => name),
+  };
+}
+
+function checkMediaTypes(req: Request, { answers, reads }: Expectation): void {
   if (answers.length > 0 && !req.accepts(answers)) {
     throw new Refused(406, `This address answers with ${answers.join(', ')}.`);
   }
   const [type = '', ...parameters] = (req.headers['content-type'] ?? '').toLowerCase().split(/\s*;\s*/);
   delete req.headers['content-type'];
-  if (!requestBody) return;
+  if (reads.length === 0) return;
   const charset = parameters.find((each) => each.startsWith('charset='))?.replaceAll('"', '');
-  const reads = Object.keys(requestBody.content);
   if (!reads.includes(type) || (charset && charset !== 'charset=utf-8')) {
     throw new Refused(415, `This address reads ${reads.join(', ')} in UTF-8.`);
   }
@@ -73,11 +97,10 @@ function checkMediaTypes(req: Request, { requestBody, responses }: Operation): v
 }
 
 /** The validator would read `0x10`, `1e1` and `1.0` as integers too. */
-function checkIntegers(req: Request, contract: Contract, operation: Operation): void {
-  const errors = parametersOf(contract, operation)
-    .filter((each) => each.in === 'query' && each.schema.type === 'integer')
-    .filter(({ name }) => name in req.query && !isInteger(req.query[name]))
-    .map(({ name }) => ({ pointer: `/query/${name}`, detail: 'must be integer', code: 'type' }));
+function checkIntegers(req: Request, { integers }: Expectation): void {
+  const errors = integers
+    .filter((name) => name in req.query && !isInteger(req.query[name]))
+    .map((name) => ({ pointer: `/query/${name}`, detail: 'must be integer', code: 'type' }));
   if (errors.length > 0) throw new InvalidRequest(errors);
 }
 

@@ -131,6 +131,8 @@ export function holdsToConventions(subject: Subject): void {
 
     it('refuses an escape that is not UTF-8', async () => {
       await refused(400, 'GET', `${list}?cursor=%ff`);
+      const { body } = await refused(400, 'GET', `${list}?cursor=a?b%ff`);
+      expect(body.errors).toMatchObject([{ pointer: '/query', code: 'utf-8' }]);
       await refused(400, 'GET', `${list}/%c3%28`);
     });
 
