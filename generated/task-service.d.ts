@@ -9,16 +9,65 @@ export interface paths {
         };
         /**
          * List tasks
-         * @description Answers with one page of the tasks, newest first. To read on, ask again with `cursor` set to `nextCursor`. A task
-         *     that was there throughout is listed exactly once, whatever is added meanwhile.
+         * @description Answers with one page of the tasks that fit every filter given. To read on, ask again with the same filters and
+         *     sort, and `cursor` set to `nextCursor`; with others the cursor is refused with 400. A task that was there
+         *     throughout, and whose sort key did not change, is listed exactly once, whatever is added, changed and removed
+         *     meanwhile.
          */
         get: operations["listTasks"];
         put?: never;
         /**
          * Create a task
-         * @description Stores a task and answers with it once it is durable.
+         * @description Stores a task and answers with it once it is durable. Who it is given to must be a user of the user service.
          */
         post: operations["createTask"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tasks/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create many tasks
+         * @description Stores up to 100 tasks, in a body of at most 1 MB: all of them, or none if one is refused. Answers with them in the
+         *     order they were given.
+         */
+        post: operations["createTasks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tasks/feed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow the tasks
+         * @description What happened to tasks, oldest first, as [CloudEvents](https://cloudevents.io). An event is written together with
+         *     the change that it tells of, and none is left out: remember `nextCursor` with what you made of the page, ask for
+         *     what follows, and with `wait` the answer comes as soon as something happens. An event holds no more than which
+         *     task, which version: get the task for how it is now.
+         *
+         *     With `Accept: text/event-stream` the events come one by one, as they happen, to an `EventSource`; after a lost
+         *     connection it goes on where it was.
+         */
+        get: operations["listTaskEvents"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -29,7 +78,13 @@ export interface paths {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /**
+                 * @description The task's `id`.
+                 * @example 01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70
+                 */
+                taskId: components["schemas"]["Id"];
+            };
             cookie?: never;
         };
         /**
@@ -39,10 +94,21 @@ export interface paths {
         get: operations["getTask"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Delete a task
+         * @description Removes the task for good. Its feed tells that it went.
+         */
+        delete: operations["deleteTask"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change a task
+         * @description Changes the fields that are given and leaves the others, as a merge patch
+         *     ([RFC 7396](https://www.rfc-editor.org/rfc/rfc7396)): null empties a field that may be empty, and `labels` are
+         *     replaced as a whole. Finishing a task (`done`) sets `completedAt`, reopening it clears it. Each change makes a new
+         *     version.
+         */
+        patch: operations["updateTask"];
         trace?: never;
     };
     "/health": {
@@ -90,19 +156,101 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description A task to create. */
+        /**
+         * @description What is to be done. Any characters but NUL.
+         * @example Buy milk
+         */
+        Title: string;
+        /**
+         * @description More about it; empty when there is no more to say. Any characters but NUL.
+         * @example 2L whole
+         */
+        Description: string;
+        /**
+         * @description How far it has come.
+         * @example todo
+         * @enum {string}
+         */
+        Status: "todo" | "in-progress" | "done";
+        /**
+         * @description How much it matters.
+         * @example normal
+         * @enum {string}
+         */
+        Priority: "low" | "normal" | "high";
+        /**
+         * Format: date
+         * @description A day of the calendar, of the years 0001 to 9999.
+         * @example 2026-12-24
+         */
+        Day: string;
+        /**
+         * Format: date
+         * @description The day by which it should be done; null when there is none.
+         * @example 2026-12-24
+         * @example null
+         */
+        DueDate: string | null;
+        /**
+         * @description The `id` of the user who is to do it; null when it is given to nobody, or that user was deleted.
+         * @example 01939c2d-11f6-7e0a-a9c3-7b5d4e3f2a10
+         * @example null
+         */
+        AssigneeId: string | null;
+        /**
+         * @description A word or two by which to find it. Any characters but NUL.
+         * @example finance
+         */
+        Label: string;
+        /**
+         * @description Words by which to find it, each of them once.
+         * @example [
+         *       "finance",
+         *       "review"
+         *     ]
+         */
+        Labels: components["schemas"]["Label"][];
+        /**
+         * @description A task to create.
+         * @example {
+         *       "title": "Buy milk",
+         *       "description": "2L whole"
+         *     }
+         */
         NewTask: {
-            /**
-             * @description What is to be done. Any characters but NUL.
-             * @example Buy milk
-             */
-            title: string;
-            /**
-             * @description More about it, if there is more to say. Any characters but NUL.
-             * @default
-             * @example 2L whole
-             */
-            description?: string;
+            title: components["schemas"]["Title"];
+            /** @default  */
+            description?: components["schemas"]["Description"];
+            /** @default todo */
+            status?: components["schemas"]["Status"];
+            /** @default normal */
+            priority?: components["schemas"]["Priority"];
+            /** @default null */
+            dueDate?: components["schemas"]["DueDate"];
+            /** @default null */
+            assigneeId?: components["schemas"]["AssigneeId"];
+            /** @default [] */
+            labels?: components["schemas"]["Labels"];
+        };
+        /** @description Tasks to create together. */
+        NewTasks: {
+            /** @description The tasks. */
+            items: components["schemas"]["NewTask"][];
+        };
+        /**
+         * @description What to change of a task, as a merge patch.
+         * @example {
+         *       "status": "done"
+         *     }
+         */
+        TaskChanges: {
+            title?: components["schemas"]["Title"];
+            description?: components["schemas"]["Description"];
+            status?: components["schemas"]["Status"];
+            priority?: components["schemas"]["Priority"];
+            dueDate?: components["schemas"]["DueDate"];
+            assigneeId?: components["schemas"]["AssigneeId"];
+            labels?: components["schemas"]["Labels"];
         };
         /**
          * @description Something to be done.
@@ -110,44 +258,90 @@ export interface components {
          *       "id": "01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70",
          *       "title": "Buy milk",
          *       "description": "2L whole",
-         *       "createdAt": "2026-11-23T09:30:00.000Z"
+         *       "status": "todo",
+         *       "priority": "normal",
+         *       "dueDate": null,
+         *       "assigneeId": null,
+         *       "labels": [],
+         *       "createdAt": "2026-11-23T09:30:00.001Z",
+         *       "updatedAt": "2026-11-23T09:30:00.001Z",
+         *       "completedAt": null,
+         *       "version": 1
          *     }
          */
         Task: {
             id: components["schemas"]["Id"];
-            /**
-             * @description What is to be done.
-             * @example Buy milk
-             */
-            title: string;
-            /**
-             * @description More about it; empty when there is no more to say.
-             * @example 2L whole
-             */
-            description: string;
+            title: components["schemas"]["Title"];
+            description: components["schemas"]["Description"];
+            status: components["schemas"]["Status"];
+            priority: components["schemas"]["Priority"];
+            dueDate: components["schemas"]["DueDate"];
+            assigneeId: components["schemas"]["AssigneeId"];
+            labels: components["schemas"]["Labels"];
             createdAt: components["schemas"]["Time"];
+            updatedAt: components["schemas"]["Time"];
+            /**
+             * Format: date-time
+             * @description When it was finished, in UTC; null while it is not.
+             * @example null
+             * @example 2026-11-23T17:05:12.640Z
+             */
+            completedAt: string | null;
+            version: components["schemas"]["Version"];
+        };
+        /** @description Tasks that were created together. */
+        TaskList: {
+            /** @description The tasks, in the order they were given. */
+            items: components["schemas"]["Task"][];
         };
         /**
-         * @description One page of tasks, newest first.
+         * @description One page of tasks.
          * @example {
          *       "items": [
          *         {
          *           "id": "01939c2f-03b2-7d10-8a44-6c2f0b9d1e35",
          *           "title": "Call the plumber",
          *           "description": "",
-         *           "createdAt": "2026-11-23T09:30:35.000Z"
+         *           "status": "todo",
+         *           "priority": "normal",
+         *           "dueDate": null,
+         *           "assigneeId": null,
+         *           "labels": [],
+         *           "createdAt": "2026-11-23T09:30:35.186Z",
+         *           "updatedAt": "2026-11-23T09:30:35.186Z",
+         *           "completedAt": null,
+         *           "version": 1
          *         },
          *         {
          *           "id": "01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70",
          *           "title": "Buy milk",
          *           "description": "2L whole",
-         *           "createdAt": "2026-11-23T09:30:00.000Z"
+         *           "status": "todo",
+         *           "priority": "normal",
+         *           "dueDate": null,
+         *           "assigneeId": null,
+         *           "labels": [],
+         *           "createdAt": "2026-11-23T09:30:00.001Z",
+         *           "updatedAt": "2026-11-23T09:30:00.001Z",
+         *           "completedAt": null,
+         *           "version": 1
          *         },
          *         {
-         *           "id": "01939bd0-5c11-7b0a-b3de-51f0a7c92d48",
+         *           "id": "01939bcf-4bd1-7b0a-b3de-51f0a7c92d48",
          *           "title": "Prepare the quarterly review",
          *           "description": "Numbers from finance, a page on what went wrong, two slides at most.",
-         *           "createdAt": "2026-11-23T07:47:11.377Z"
+         *           "status": "in-progress",
+         *           "priority": "high",
+         *           "dueDate": "2026-12-04",
+         *           "assigneeId": "01939c2d-11f6-7e0a-a9c3-7b5d4e3f2a10",
+         *           "labels": [
+         *             "finance",
+         *             "review"
+         *           ],
+         *           "createdAt": "2026-11-23T07:46:03.473Z",
+         *           "updatedAt": "2026-11-24T08:12:40.291Z",
+         *           "completedAt": null,
+         *           "version": 2
          *         }
          *       ],
          *       "nextCursor": null
@@ -157,6 +351,67 @@ export interface components {
             /** @description The tasks of this page. */
             items: components["schemas"]["Task"][];
             nextCursor: components["schemas"]["NextCursor"];
+        };
+        /** @description Something that happened to a task, as a [CloudEvent](https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md). */
+        TaskEvent: {
+            /**
+             * @description The version of CloudEvents.
+             * @example 1.0
+             * @constant
+             */
+            specversion: "1.0";
+            id: components["schemas"]["EventId"];
+            /**
+             * @description Whose feed it is.
+             * @example /tasks
+             * @constant
+             */
+            source: "/tasks";
+            /**
+             * @description What happened.
+             * @example task.created
+             * @enum {string}
+             */
+            type: "task.created" | "task.updated" | "task.deleted";
+            subject: components["schemas"]["Id"];
+            time: components["schemas"]["Time"];
+            /**
+             * @description What `data` is.
+             * @example application/json
+             * @constant
+             */
+            datacontenttype: "application/json";
+            /** @description Which task it happened to, and which version that made; of a deleted task the last. */
+            data: {
+                id: components["schemas"]["Id"];
+                version: components["schemas"]["Version"];
+            };
+        };
+        /**
+         * @description Events, oldest first.
+         * @example {
+         *       "items": [
+         *         {
+         *           "specversion": "1.0",
+         *           "id": "7531-42",
+         *           "source": "/tasks",
+         *           "type": "task.created",
+         *           "subject": "01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70",
+         *           "time": "2026-11-23T09:30:00.001Z",
+         *           "datacontenttype": "application/json",
+         *           "data": {
+         *             "id": "01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70",
+         *             "version": 1
+         *           }
+         *         }
+         *       ],
+         *       "nextCursor": "7531-42"
+         *     }
+         */
+        TaskEventPage: {
+            /** @description The events of this page. */
+            items: components["schemas"]["TaskEvent"][];
+            nextCursor: components["schemas"]["FeedPosition"];
         };
         /**
          * @description A UUID of version 7 ([RFC 9562](https://www.rfc-editor.org/rfc/rfc9562)), made by the service. It begins with
@@ -170,6 +425,12 @@ export interface components {
          * @example 2026-11-23T09:30:00.000Z
          */
         Time: string;
+        /**
+         * Format: int32
+         * @description Counts the changes, from 1. Its `ETag` is made of it.
+         * @example 1
+         */
+        Version: number;
         /**
          * @description The `cursor` of the next page, or null when this page is the last.
          * @example WyJsaXN0VGFza3MiLCIwMTkzOWMyZSJd
@@ -237,6 +498,17 @@ export interface components {
             errors?: components["schemas"]["InvalidPlace"][];
         };
         /**
+         * @description The event's place in the feed, and so the `cursor` from which to read on. It grows; what is in it may change.
+         * @example 7531-42
+         */
+        EventId: string;
+        /**
+         * @description The `cursor` from which to read on; null when nothing has happened yet.
+         * @example 7531-42
+         * @example null
+         */
+        FeedPosition: string | null;
+        /**
          * @description The service can do its work.
          * @example {
          *       "status": "ok"
@@ -252,16 +524,49 @@ export interface components {
         };
     };
     responses: {
+        /** @description The task cannot be given to this user, or another request with this `Idempotency-Key` is in flight. */
+        AssignmentConflict: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["NoStore"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The task cannot be given to this user. Nothing was written. */
+        UnknownAssignee: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["NoStore"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description The address exists but does not have this method. `Allow` lists those it has. */
         MethodNotAllowed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["NoStore"];
                 Allow: components["headers"]["Allow"];
                 [name: string]: unknown;
             };
             content: {
                 "application/problem+json": components["schemas"]["Problem"];
             };
+        };
+        /** @description What you have by this `If-None-Match` is still right. */
+        NotModified: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["NoCache"];
+                ETag: components["headers"]["ETag"];
+                [name: string]: unknown;
+            };
+            content?: never;
         };
         /**
          * @description The request breaks a rule of this contract. Nothing was written. `errors` names each place by a JSON Pointer into
@@ -270,6 +575,7 @@ export interface components {
         InvalidRequest: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["NoStore"];
                 [name: string]: unknown;
             };
             content: {
@@ -280,6 +586,7 @@ export interface components {
         NotAcceptable: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["NoStore"];
                 [name: string]: unknown;
             };
             content: {
@@ -293,6 +600,7 @@ export interface components {
         InternalError: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["NoStore"];
                 [name: string]: unknown;
             };
             content: {
@@ -300,12 +608,13 @@ export interface components {
             };
         };
         /**
-         * @description The service cannot do its work just now: its database is away, or it is starting or shutting down. Try again
-         *     after `Retry-After` seconds.
+         * @description The service cannot do its work just now: its database or a service that it needs is away, or it is starting or
+         *     shutting down. Try again after `Retry-After` seconds.
          */
         Unavailable: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["NoStore"];
                 "Retry-After": components["headers"]["Retry-After"];
                 [name: string]: unknown;
             };
@@ -317,6 +626,7 @@ export interface components {
         ContentTooLarge: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["NoStore"];
                 [name: string]: unknown;
             };
             content: {
@@ -324,12 +634,27 @@ export interface components {
             };
         };
         /**
-         * @description The body is of a kind the service does not read. Send `Content-Type: application/json` in UTF-8, uncompressed or
-         *     with gzip, deflate or br.
+         * @description The body is of a kind the service does not read. Send `Content-Type: application/json` (of changes also
+         *     `application/merge-patch+json`) in UTF-8, uncompressed or with gzip, deflate or br.
          */
         UnsupportedMediaType: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["NoStore"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /**
+         * @description This `Idempotency-Key` was sent before, with a different request. Nothing was done. Choose a new key for each thing
+         *     that you want done, and send the same request with it at each retry.
+         */
+        KeyReused: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["NoStore"];
                 [name: string]: unknown;
             };
             content: {
@@ -340,6 +665,21 @@ export interface components {
         NotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["NoStore"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /**
+         * @description It no longer has the `ETag` that `If-Match` names: somebody has changed it since. Nothing was written. Get it again,
+         *     look at what is new, and send your change with the new `ETag`.
+         */
+        PreconditionFailed: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["NoStore"];
                 [name: string]: unknown;
             };
             content: {
@@ -358,6 +698,40 @@ export interface components {
          *     other is refused with 400.
          */
         Cursor: string;
+        /**
+         * @description Answer 304, without a body, if what is asked for still has this `ETag`.
+         * @example "3"
+         */
+        IfNoneMatch: string;
+        /**
+         * @description Makes the request safe to repeat: choose a new key, such as a UUID, for each thing that you want done, and send the
+         *     same one with every retry. For 24 hours the same request gets the first answer again, with
+         *     `Idempotent-Replayed: true`; a different request with this key is refused with 422. What was refused is not kept.
+         * @example 5b8f0d52-6a3e-4c0e-9f0b-0d1f5f6f2c11
+         */
+        IdempotencyKey: string;
+        /**
+         * @description Where to read on: `nextCursor` of the page before, or the id of an event. `latest` begins after the newest event;
+         *     without a cursor the feed begins with the oldest.
+         * @example 7531-42
+         */
+        FeedCursor: string;
+        /**
+         * @description For how many seconds to wait for an event when there is none yet.
+         * @example 0
+         */
+        Wait: number;
+        /**
+         * @description Where to read on, as an `EventSource` says it when it connects again. Goes before `cursor`.
+         * @example 7531-42
+         */
+        LastEventId: string;
+        /**
+         * @description Change it only if it still has this `ETag` ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-if-match)),
+         *     else answer 412: so nobody's edit is lost. `*` is any version.
+         * @example "3"
+         */
+        IfMatch: string;
     };
     requestBodies: never;
     headers: {
@@ -367,10 +741,36 @@ export interface components {
          */
         "X-Request-Id": string;
         /**
+         * @description Keep it, and ask with `If-None-Match` before each use.
+         * @example no-cache
+         */
+        NoCache: "no-cache";
+        /**
+         * @description Names this state of what was asked for. Send it back as `If-None-Match` or `If-Match`.
+         * @example "1"
+         */
+        ETag: string;
+        /**
+         * @description The next page, beside `nextCursor` ([RFC 8288](https://www.rfc-editor.org/rfc/rfc8288)), with the prefix that the
+         *     request came with. Not there when there is none.
+         * @example </tasks?limit=20&cursor=WyJsaXN0VGFza3MiLCIwMTkzOWMyZSJd>; rel="next"
+         */
+        Link: string;
+        /**
+         * @description Do not keep it.
+         * @example no-store
+         */
+        NoStore: "no-store";
+        /**
          * @description After how many seconds to try again.
          * @example 1
          */
         "Retry-After": number;
+        /**
+         * @description Sent when this is the first answer again, by its `Idempotency-Key`; nothing was done this time.
+         * @example true
+         */
+        "Idempotent-Replayed": "true";
         /**
          * @description The methods that the path has.
          * @example GET, HEAD, OPTIONS, POST
@@ -385,6 +785,44 @@ export interface operations {
         parameters: {
             query?: {
                 /**
+                 * @description Only tasks of this status.
+                 * @example todo
+                 */
+                status?: components["schemas"]["Status"];
+                /**
+                 * @description Only tasks given to this user.
+                 * @example 01939c2d-11f6-7e0a-a9c3-7b5d4e3f2a10
+                 */
+                assigneeId?: components["schemas"]["Id"];
+                /**
+                 * @description Only tasks that bear this label, in just these letters.
+                 * @example finance
+                 */
+                label?: components["schemas"]["Label"];
+                /**
+                 * @description Only tasks due before this day.
+                 * @example 2026-12-24
+                 */
+                dueBefore?: components["schemas"]["Day"];
+                /**
+                 * @description Only tasks due after this day.
+                 * @example 2026-11-30
+                 */
+                dueAfter?: components["schemas"]["Day"];
+                /**
+                 * @description Only tasks with all of these words in title and description, whatever the case of their letters. `"two words"`
+                 *     must stand together, `or` and `-word` mean what they do in a web search.
+                 * @example quarterly review
+                 */
+                q?: string;
+                /**
+                 * @description The order: oldest first by `createdAt` and newest first by `-createdAt`, soonest first by `dueDate` and latest
+                 *     first by `-dueDate` (without a due date last, either way), last changed first by `-updatedAt`, `high` first by
+                 *     `priority`. What is equal comes by id: newest first by `-` and by `priority`, else oldest first.
+                 * @example dueDate
+                 */
+                sort?: "createdAt" | "-createdAt" | "dueDate" | "-dueDate" | "-updatedAt" | "priority";
+                /**
                  * @description At most how many items the page holds.
                  * @example 20
                  */
@@ -395,7 +833,13 @@ export interface operations {
                  */
                 cursor?: components["parameters"]["Cursor"];
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Answer 304, without a body, if what is asked for still has this `ETag`.
+                 * @example "3"
+                 */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -405,12 +849,16 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["NoCache"];
+                    ETag: components["headers"]["ETag"];
+                    Link: components["headers"]["Link"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["TaskPage"];
                 };
             };
+            304: components["responses"]["NotModified"];
             400: components["responses"]["InvalidRequest"];
             406: components["responses"]["NotAcceptable"];
             500: components["responses"]["InternalError"];
@@ -420,7 +868,15 @@ export interface operations {
     createTask: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Makes the request safe to repeat: choose a new key, such as a UUID, for each thing that you want done, and send the
+                 *     same one with every retry. For 24 hours the same request gets the first answer again, with
+                 *     `Idempotent-Replayed: true`; a different request with this key is refused with 422. What was refused is not kept.
+                 * @example 5b8f0d52-6a3e-4c0e-9f0b-0d1f5f6f2c11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -434,6 +890,9 @@ export interface operations {
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["NoStore"];
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
                     /**
                      * @description Where the new task is, with the prefix the request came with.
                      * @example /tasks/01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70
@@ -447,8 +906,120 @@ export interface operations {
             };
             400: components["responses"]["InvalidRequest"];
             406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["AssignmentConflict"];
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["KeyReused"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createTasks: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes the request safe to repeat: choose a new key, such as a UUID, for each thing that you want done, and send the
+                 *     same one with every retry. For 24 hours the same request gets the first answer again, with
+                 *     `Idempotent-Replayed: true`; a different request with this key is refused with 422. What was refused is not kept.
+                 * @example 5b8f0d52-6a3e-4c0e-9f0b-0d1f5f6f2c11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTasks"];
+            };
+        };
+        responses: {
+            /** @description The tasks as they were stored. */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["NoStore"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskList"];
+                };
+            };
+            400: components["responses"]["InvalidRequest"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["AssignmentConflict"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["KeyReused"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listTaskEvents: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Where to read on: `nextCursor` of the page before, or the id of an event. `latest` begins after the newest event;
+                 *     without a cursor the feed begins with the oldest.
+                 * @example 7531-42
+                 */
+                cursor?: components["parameters"]["FeedCursor"];
+                /**
+                 * @description At most how many items the page holds.
+                 * @example 20
+                 */
+                limit?: components["parameters"]["Limit"];
+                /**
+                 * @description For how many seconds to wait for an event when there is none yet.
+                 * @example 0
+                 */
+                wait?: components["parameters"]["Wait"];
+            };
+            header?: {
+                /**
+                 * @description Where to read on, as an `EventSource` says it when it connects again. Goes before `cursor`.
+                 * @example 7531-42
+                 */
+                "Last-Event-ID"?: components["parameters"]["LastEventId"];
+                /**
+                 * @description Answer 304, without a body, if what is asked for still has this `ETag`.
+                 * @example "3"
+                 */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events, oldest first; none when there are none yet. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["NoCache"];
+                    Link: components["headers"]["Link"];
+                    /**
+                     * @description Names this page. An event stream has none.
+                     * @example "Zk3v0q1XJ0m5b0dC"
+                     */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskEventPage"];
+                    /**
+                     * @example id: 7531-42
+                     *     event: task.created
+                     *     data: {"specversion":"1.0","id":"7531-42","source":"/tasks","type":"task.created","subject":"01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70","time":"2026-11-23T09:30:00.001Z","datacontenttype":"application/json","data":{"id":"01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70","version":1}}
+                     */
+                    "text/event-stream": string;
+                };
+            };
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["InvalidRequest"];
+            406: components["responses"]["NotAcceptable"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -456,7 +1027,13 @@ export interface operations {
     getTask: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Answer 304, without a body, if what is asked for still has this `ETag`.
+                 * @example "3"
+                 */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
             path: {
                 /**
                  * @description The task's `id`.
@@ -472,6 +1049,94 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["NoCache"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Task"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["InvalidRequest"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteTask: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Change it only if it still has this `ETag` ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-if-match)),
+                 *     else answer 412: so nobody's edit is lost. `*` is any version.
+                 * @example "3"
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /**
+                 * @description The task's `id`.
+                 * @example 01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70
+                 */
+                taskId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["NoStore"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["InvalidRequest"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            412: components["responses"]["PreconditionFailed"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    updateTask: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Change it only if it still has this `ETag` ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-if-match)),
+                 *     else answer 412: so nobody's edit is lost. `*` is any version.
+                 * @example "3"
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /**
+                 * @description The task's `id`.
+                 * @example 01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70
+                 */
+                taskId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/merge-patch+json": components["schemas"]["TaskChanges"];
+                "application/json": components["schemas"]["TaskChanges"];
+            };
+        };
+        responses: {
+            /** @description The task as it is now. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["NoStore"];
+                    ETag: components["headers"]["ETag"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -481,6 +1146,10 @@ export interface operations {
             400: components["responses"]["InvalidRequest"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["UnknownAssignee"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -498,6 +1167,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["NoStore"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -523,6 +1193,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["NoStore"];
                     [name: string]: unknown;
                 };
                 content: {

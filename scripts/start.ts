@@ -67,9 +67,10 @@ async function start(stopped: AbortSignal): Promise<void> {
   const dataDir = resolve(process.env.DATA_DIR ?? join(root, '.data'));
   running.database = await startDatabase({ dataDir, port: await freePort(5433, port), services });
   stopped.throwIfAborted();
-  await startReplicas(places, running.database, running.gateway, stopped);
+  const url = `http://localhost:${port}`;
+  await startReplicas(places, url, running.database, running.gateway, stopped);
 
-  printTable(`http://localhost:${port}`, routes, running.database);
+  printTable(url, routes, running.database);
   if (process.argv.includes('--watch')) watchSources(root, services, (changed) => restartReplicas(changed, stopped));
 }
 
@@ -113,6 +114,7 @@ async function freePort(usual: number, gatewayPort: number): Promise<number> {
  */
 async function startReplicas(
   places: Place[],
+  url: string,
   database: Database,
   gateway: Gateway,
   stopped: AbortSignal,
@@ -120,7 +122,7 @@ async function startReplicas(
   let starting = true;
   let failure: string | undefined;
   const run = (place: Place) =>
-    runAt(place, database, (reason) => {
+    runAt(place, url, database, (reason) => {
       if (starting) failure ??= `${place.name} does not start (${reason})`;
       else say(`${place.name} ended by itself (${reason}): it is started again`);
     });
@@ -136,12 +138,13 @@ async function startReplicas(
   running.replicas.sort((a, b) => a.name.localeCompare(b.name));
 }
 
-function runAt(place: Place, database: Database, onEnd: (reason: string) => void): RunningReplica {
+function runAt(place: Place, url: string, database: Database, onEnd: (reason: string) => void): RunningReplica {
   const { name, service, port, metricsPort, colour } = place;
-  const ports = { PORT: String(port), METRICS_PORT: String(metricsPort) };
+  // Services meet through the gateway, as in a cluster through their Services.
+  const places = { PORT: String(port), METRICS_PORT: String(metricsPort), USER_SERVICE_URL: `${url}/user` };
   const replica = runReplica({
     command: [entryOf(service)],
-    environment: { ...defaults, ...process.env, ...database.environmentOf(service), ...ports },
+    environment: { ...defaults, ...process.env, ...database.environmentOf(service), ...places },
     print(line) {
       printLine(name, colour, line);
     },

@@ -9,8 +9,38 @@ export interface Contract {
   document: Document;
   /** Under which paths the service answers, from `servers`: `['/user', '']`. */
   basePaths: string[];
+  /** Its operations; those whose path has a parameter come last, so that `/tasks/feed` is not taken for a task. */
+  operations: Operation[];
   /** Each kind of problem that the service can answer with, by name: the examples of the contract's responses. */
   problems: Map<string, ProblemKind>;
+}
+
+/** An operation, with all that it refers to looked up. */
+export interface Operation {
+  operationId: string;
+  summary: string;
+  path: string;
+  /** In capitals: `GET`. */
+  method: string;
+  parameters: Parameter[];
+  requestBody?: { content: Record<string, { examples?: Record<string, Example> }> };
+  responses: Map<number, Response>;
+}
+
+export interface Parameter {
+  name: string;
+  in: string;
+  schema: { type?: string };
+}
+
+export interface Response {
+  description: string;
+  /** The media types that it has. */
+  mediaTypes: string[];
+  /** The names of the headers that it may have. */
+  headers: Set<string>;
+  /** The headers that it always has with one value, which the contract gives as `const`. */
+  constants: Record<string, string>;
 }
 
 export interface ProblemKind {
@@ -20,39 +50,44 @@ export interface ProblemKind {
   /** What it means and what to do, in Markdown. */
   description: string;
   example: Record<string, unknown>;
+  constants: Record<string, string>;
 }
 
-/** The parts of an OpenAPI 3.1 document that the runtime reads. */
+/** The parts of an OpenAPI 3.1 document that the runtime reads, before what is referred to is looked up. */
 export interface Document {
-  openapi: string;
   info: { title: string; version: string; summary: string; description: string };
   servers: { url: string }[];
   tags: { name: string; description: string }[];
   externalDocs: { url: string; description: string };
-  paths: Record<string, Record<string, Operation | undefined>>;
-  components: { parameters?: Record<string, Parameter>; responses: Record<string, Response> };
+  paths: Record<string, PathItem>;
+  components: { responses: Record<string, Referred<DocumentResponse>> };
 }
 
-export interface Operation {
+type Referred<Value> = Value | { $ref: string };
+type PathItem = { parameters?: Referred<Parameter>[] } & Partial<Record<(typeof methods)[number], DocumentOperation>>;
+
+interface DocumentOperation {
   operationId: string;
   summary: string;
-  parameters?: (Parameter | { $ref: string })[];
-  requestBody?: { content: Record<string, { examples?: Record<string, { value: unknown }> }> };
-  responses: Record<string, Response | { $ref: string }>;
+  parameters?: Referred<Parameter>[];
+  requestBody?: NonNullable<Operation['requestBody']>;
+  responses: Record<string, Referred<DocumentResponse>>;
 }
 
-export interface Parameter {
-  name: string;
-  in: string;
-  schema: { type?: string };
-}
-
-interface Response {
+interface DocumentResponse {
   description: string;
-  content?: Record<string, { examples?: Record<string, { value: Record<string, unknown> }> }>;
+  headers?: Record<string, Referred<{ required?: boolean; schema?: { const?: string } }>>;
+  content?: Record<string, { examples?: Record<string, Referred<Example>> }>;
 }
 
-/** Reads a bundled contract. Throws when the file cannot be read or is not YAML. */
+interface Example {
+  description?: string;
+  value: Record<string, unknown>;
+}
+
+const methods = ['get', 'put', 'post', 'delete', 'patch'] as const;
+
+/** Reads a bundled contract. Throws when the file cannot be read, is not YAML or refers to what it does not have. */
 export function readContract(file: URL): Contract {
   const yaml = readFileSync(file, 'utf8');
   const document = parse(yaml) as Document;
@@ -60,24 +95,62 @@ export function readContract(file: URL): Contract {
     yaml,
     document,
     basePaths: document.servers.map(({ url }) => url.replace(/\/$/, '')),
-    problems: new Map(Object.values(document.components.responses).flatMap(problemKinds)),
+    operations: operationsOf(document),
+    problems: new Map(Object.values(document.components.responses).flatMap((each) => problemKinds(document, each))),
   };
 }
 
-/** The parameters of an operation, each looked up where it is only referred to. */
-export function parametersOf({ document }: Contract, { parameters = [] }: Operation): Parameter[] {
-  return parameters.map((parameter) => {
-    if (!('$ref' in parameter)) return parameter;
-    const found = document.components.parameters?.[parameter.$ref.replace('#/components/parameters/', '')];
-    if (!found) throw new Error(`the contract has no parameter ${parameter.$ref}`);
-    return found;
+function operationsOf(document: Document): Operation[] {
+  const operations = Object.entries(document.paths).flatMap(([path, item]) =>
+    methods.flatMap((method) => {
+      const { parameters = [], responses, ...operation } = item[method] ?? {};
+      if (!responses) return [];
+      return {
+        ...(operation as Omit<DocumentOperation, 'responses'>),
+        path,
+        method: method.toUpperCase(),
+        parameters: [...(item.parameters ?? []), ...parameters].map((each) => lookUp(document, each)),
+        responses: new Map(
+          Object.entries(responses).map(([status, each]) => [Number(status), responseOf(document, each)]),
+        ),
+      };
+    }),
+  );
+  return operations.sort((one, other) => Number(one.path.includes('{')) - Number(other.path.includes('{')));
+}
+
+function responseOf(document: Document, referred: Referred<DocumentResponse>): Response {
+  const { description, headers = {}, content = {} } = lookUp(document, referred);
+  const constants = Object.entries(headers).flatMap(([name, each]) => {
+    const { required, schema } = lookUp(document, each);
+    return required && schema?.const !== undefined ? [[name, schema.const]] : [];
+  });
+  return {
+    description,
+    mediaTypes: Object.keys(content),
+    headers: new Set(Object.keys(headers)),
+    constants: Object.fromEntries(constants) as Record<string, string>,
+  };
+}
+
+function problemKinds(document: Document, referred: Referred<DocumentResponse>): [string, ProblemKind][] {
+  const { content } = lookUp(document, referred);
+  const { description, constants } = responseOf(document, referred);
+  return Object.entries(content?.['application/problem+json']?.examples ?? {}).map(([name, each]) => {
+    const { value: example, ...own } = lookUp(document, each);
+    const { title, status } = example;
+    const kind = { name, title: String(title), status: Number(status), description, ...own, example, constants };
+    return [name, kind];
   });
 }
 
-function problemKinds({ description, content }: Response): [string, ProblemKind][] {
-  const examples = content?.['application/problem+json']?.examples ?? {};
-  return Object.entries(examples).map(([name, { value: example }]) => [
-    name,
-    { name, title: String(example.title), status: Number(example.status), description, example },
-  ]);
+/** What a JSON Pointer of the document refers to (`#/components/…`), or what stands there itself. */
+function lookUp<Value extends object>(document: Document, value: Referred<Value>): Value {
+  if (!('$ref' in value)) return value;
+  const found = value.$ref
+    .split('/')
+    .slice(1)
+    .reduce<unknown>((parent, key) => (parent as Record<string, unknown> | undefined)?.[key], document);
+  if (!found) throw new Error(`the contract has no ${value.$ref}`);
+  return lookUp(document, found as Referred<Value>);
 }

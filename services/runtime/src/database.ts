@@ -3,23 +3,49 @@ import pg from 'pg';
 import type { Logger } from 'pino';
 import type { Environment } from './environment.ts';
 
-/** SQL that could be pasted into psql, with a name under which PostgreSQL keeps it prepared. */
+/** SQL that could be pasted into psql. */
 export interface Statement {
-  name: string;
+  /** Under which PostgreSQL keeps it prepared. Without one it is planned anew each time, for the values it has. */
+  name?: string;
   text: string;
-  values: unknown[];
+  values?: unknown[];
+}
+
+/** What statements are sent to: the database, or one transaction in it. */
+export interface Queryable {
+  /** The service's own. */
+  schema: string;
+  /**
+   * Runs one statement. Outside a transaction it is durable when the promise resolves.
+   *
+   * @throws {DatabaseUnavailable} when the database is away, starting, stopping or out of connections. Whether a change
+   * was made is then not known: it is never retried here.
+   * @throws {pg.DatabaseError} when the statement fails.
+   */
+  query<Row extends object>(statement: Statement): Promise<Row[]>;
 }
 
 /** Thrown when the database cannot do its work now, through no fault of the statement. Answered with 503. */
 export class DatabaseUnavailable extends Error {}
 
-export class Database {
+export class Database implements Queryable {
   readonly pool: pg.Pool;
+  readonly schema: string;
   /** Set once the tables are there; until then no statement is sent. */
   migrated = false;
 
-  constructor(environment: Environment, logger: Logger) {
-    this.pool = new pg.Pool({ ...connectionOf(environment), max: 10, idleTimeoutMillis: 0, query_timeout: timeoutMs });
+  constructor(environment: Environment, schema: string, logger: Logger) {
+    this.schema = schema;
+    this.pool = new pg.Pool({
+      ...connectionOf(environment),
+      max: 10,
+      idleTimeoutMillis: 0,
+      query_timeout: timeoutMs,
+      // The server gives up first, and so does not go on with what nobody waits for.
+      statement_timeout: timeoutMs - 100,
+      // A replica that hangs must not hold its locks.
+      idle_in_transaction_session_timeout: 5000,
+    });
     // The death of an idle connection harms nobody: the pool opens another. Unheard, the event would end the process.
     this.pool.on('error', (error) => {
       logger.debug({ err: error }, 'an idle connection was lost');
@@ -27,32 +53,78 @@ export class Database {
     this.pool.on('connect', (client) => client.on('error', () => undefined));
   }
 
-  /**
-   * Runs one statement; it is durable when the promise resolves.
-   *
-   * @throws {DatabaseUnavailable} when the database is away, starting, stopping or out of connections. Whether a change
-   * was made is then not known: it is never retried here.
-   * @throws {pg.DatabaseError} when the statement fails.
-   */
   async query<Row extends object>(statement: Statement): Promise<Row[]> {
-    if (!this.migrated) throw new DatabaseUnavailable('The database is not ready yet.');
-    const client = await this.pool.connect().catch(orUnavailable);
-    let broken = true;
+    const connection = await this.#connect();
     try {
-      const { rows } = await client.query<Row>(statement);
-      broken = false;
-      return rows;
-    } catch (error) {
-      // A statement that failed leaves its connection as good as before.
-      broken = !(error instanceof pg.DatabaseError) || isUnavailable(error);
-      return orUnavailable(error);
+      return await connection.query<Row>(statement);
     } finally {
-      client.release(broken);
+      connection.release();
     }
+  }
+
+  /**
+   * Runs `work` in one transaction, begun with its first statement: all of it takes effect, durably, when the promise
+   * resolves, and nothing when `work` throws.
+   *
+   * @throws as `query` does, and what `work` throws. When the connection is lost while it commits, whether it took effect
+   * is not known.
+   */
+  async transaction<Result>(work: (transaction: Queryable) => Promise<Result>): Promise<Result> {
+    let begun: Promise<Connection> | undefined;
+    const begin = async () => {
+      const connection = await this.#connect();
+      await connection.query({ text: 'begin' });
+      return connection;
+    };
+    try {
+      const result = await work({
+        schema: this.schema,
+        query: async (statement) => (await (begun ??= begin())).query(statement),
+      });
+      await (await begun)?.query({ text: 'commit' });
+      return result;
+    } catch (error) {
+      // One that is broken has no transaction any more.
+      const connection = await begun?.catch(() => undefined);
+      if (connection?.broken === false) await connection.query({ text: 'rollback' }).catch(() => undefined);
+      throw error;
+    } finally {
+      (await begun?.catch(() => undefined))?.release();
+    }
+  }
+
+  async #connect(): Promise<Connection> {
+    if (!this.migrated) throw new DatabaseUnavailable('The database is not ready yet.');
+    return new Connection(await this.pool.connect().catch(orUnavailable));
   }
 
   async end(): Promise<void> {
     await this.pool.end();
+  }
+}
+
+/** A connection of the pool, for one user at a time. */
+class Connection {
+  readonly #client: pg.PoolClient;
+  /** Its state is not known: it is closed, not used again. */
+  broken = false;
+
+  constructor(client: pg.PoolClient) {
+    this.#client = client;
+  }
+
+  async query<Row extends object>(statement: Statement): Promise<Row[]> {
+    try {
+      return (await this.#client.query<Row>(statement)).rows;
+    } catch (error) {
+      // A statement that failed leaves its connection as good as before.
+      this.broken = !(error instanceof pg.DatabaseError) || isUnavailable(error);
+      return orUnavailable(error);
+    }
+  }
+
+  release(): void {
+    this.#client.release(this.broken);
   }
 }
 
@@ -88,11 +160,12 @@ function orUnavailable(error: unknown): never {
 }
 
 /**
- * Whether the database, not the statement, is at fault: connection exceptions (08), insufficient resources (53),
- * operator intervention (57, but for a cancelled query), a read-only standby (25006). Appendix A of PostgreSQL's manual.
+ * Whether the database, not the statement, is at fault: connection exceptions (08), deadlocks and other rolled back
+ * transactions (40), insufficient resources (53), operator intervention and time limits (57), a read-only standby (25006),
+ * a transaction that was idle too long (25P03). Appendix A of PostgreSQL's manual.
  */
 function isUnavailable({ code = '' }: pg.DatabaseError): boolean {
-  return /^(08|53|57P)/.test(code) || code === '25006';
+  return /^(08|40|53|57)/.test(code) || code === '25006' || code === '25P03';
 }
 
 /** JSON has no dates: times are RFC 3339 strings in UTC, dates stay as PostgreSQL writes them. */

@@ -1,5 +1,25 @@
 /** The environment of a service: each variable that it reads, its default and its meaning. */
-import { bool, cleanEnv, EnvMissingError, makeValidator, num, port, str } from 'envalid';
+import {
+  bool,
+  cleanEnv,
+  EnvMissingError,
+  makeValidator,
+  num,
+  port,
+  str,
+  type CleanedEnv,
+  type ValidatorSpec,
+} from 'envalid';
+
+const origins = makeValidator<string[]>((value) => {
+  const given = value.split(',').map((each) => each.trim());
+  for (const each of given) {
+    if (each !== '*' && (!URL.canParse(each) || new URL(each).origin !== each)) {
+      throw new Error(`"${each}" is no origin such as http://localhost:5173`);
+    }
+  }
+  return given;
+});
 
 export const variables = {
   PORT: port({ default: 3000, desc: 'where the service listens' }),
@@ -25,26 +45,34 @@ export const variables = {
     default: 0,
     desc: 'how long to serve on after SIGTERM, until the endpoints forget the pod',
   }),
+  CORS_ORIGINS: origins({
+    default: [],
+    desc: 'the origins whose pages may use the service, with commas between them, or *',
+  }),
 };
 
-export type Environment = { [Name in keyof typeof variables]: ReturnType<typeof readEnvironment>[Name] };
+export type Environment = { [Name in keyof typeof variables]: CleanedEnv<typeof variables>[Name] };
 
 /**
- * Reads `environment` (that of the process), with defaults. When a variable is missing or wrong it says which, one
- * line each, and ends the process with code 1.
+ * Reads `environment` (that of the process), with defaults: what every service reads, and what this one reads `more`.
+ * When a variable is missing or wrong it says which, one line each, and ends the process with code 1.
  */
-export function readEnvironment(environment: NodeJS.ProcessEnv) {
-  return cleanEnv(environment, variables, {
+export function readEnvironment<More extends Record<string, ValidatorSpec<unknown>>>(
+  environment: NodeJS.ProcessEnv,
+  more: More,
+): Environment & CleanedEnv<More> {
+  const specifications: Record<string, ValidatorSpec<unknown>> = { ...variables, ...more };
+  return cleanEnv(environment, specifications, {
     reporter({ errors }) {
       const wrong = Object.entries<Error | undefined>(errors);
       if (wrong.length === 0) return;
       for (const [name, error] of wrong) {
         const problem = error instanceof EnvMissingError ? 'is missing' : `is wrong: ${error?.message ?? ''}`;
-        console.error(`${name} ${problem} (${variables[name as keyof typeof variables].desc ?? ''})`);
+        console.error(`${name} ${problem} (${specifications[name]?.desc ?? ''})`);
       }
       process.exit(1);
     },
-  });
+  }) as Environment & CleanedEnv<More>;
 }
 
 /** Unlike envalid's `choices`, it says what may stand there. */

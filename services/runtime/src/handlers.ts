@@ -1,4 +1,5 @@
 /** Types: a contract's operations → the handlers to write. */
+import type { Queryable } from './database.ts';
 
 /**
  * Says that these handlers are all of a contract's operations, no more and no less:
@@ -25,6 +26,12 @@ export interface Request<Operation> {
   query: Parameters<Operation, 'query'>;
   headers: Parameters<Operation, 'header'>;
   body: Operation extends { requestBody: { content: infer Content } } ? Content[keyof Content] : undefined;
+  /** Which of the media types that it answers with the client likes best. */
+  accept: Operation extends { responses: { 200: { content: infer Content } } } ? keyof Content : never;
+  /** The database, or the transaction that this request is in. */
+  db: Queryable;
+  /** Comes when nobody waits for the answer any more, or the service stops. */
+  signal: AbortSignal;
 }
 
 /** What a handler may answer: one of the statuses that the contract declares, with its body and headers. */
@@ -33,6 +40,15 @@ export type Outcome<Operation> = Operation extends { responses: infer Responses 
       [Status in keyof Responses]: { status: Status } & Content<Responses[Status]> & Headers<Responses[Status]>;
     }[keyof Responses]
   : never;
+
+/** What every outcome is, seen from the runtime. */
+export interface Answer {
+  status: number;
+  headers?: Record<string, string>;
+  body?: unknown;
+  problem?: ProblemDetails;
+  stream?: AsyncIterable<string>;
+}
 
 /** The part of a problem that a handler knows; the runtime adds the rest. */
 export interface ProblemDetails {
@@ -49,14 +65,19 @@ type Parameters<Operation, In extends string> = Operation extends { parameters: 
     ? NonNullable<Given>
     : never;
 
-type Content<Response> = Response extends { content: { 'application/json': infer Body } }
-  ? { body: Body }
-  : Response extends { content: { 'application/problem+json': unknown } }
-    ? { problem: ProblemDetails }
-    : { body?: never };
+type Content<Response> = Response extends { content: infer Media }
+  ? {
+      [Type in keyof Media]: Type extends 'application/problem+json'
+        ? { problem: ProblemDetails }
+        : Type extends 'text/event-stream'
+          ? { body?: never; stream: AsyncIterable<string> }
+          : { body: Media[Type]; stream?: never };
+    }[keyof Media]
+  : { body?: never };
 
-/** The headers that the runtime sends by itself. */
-type RuntimeHeader = 'X-Request-Id' | 'Retry-After' | 'Allow';
+/** The headers that the runtime sends by itself, where the contract declares them. */
+type RuntimeHeader =
+  'X-Request-Id' | 'Retry-After' | 'Allow' | 'Cache-Control' | 'ETag' | 'Link' | 'Idempotent-Replayed';
 
 type Headers<Response> = Response extends { headers: infer Declared }
   ? [DeclaredHeader<Declared>] extends [never]
@@ -88,10 +109,12 @@ type Exactly<Given, Declared> = Given extends { status: infer Status }
 
 type ExactFields<Given, Declared> = Given extends readonly (infer Item)[]
   ? ExactFields<Item, Extract<Declared, readonly unknown[]>[number]>[]
-  : Given extends object
-    ? {
-        [Key in keyof Given]: Key extends keyof NonNullable<Declared>
-          ? ExactFields<Given[Key], NonNullable<Declared>[Key]>
-          : never;
-      }
-    : Given;
+  : Given extends AsyncIterable<unknown>
+    ? Given
+    : Given extends object
+      ? {
+          [Key in keyof Given]: Key extends keyof NonNullable<Declared>
+            ? ExactFields<Given[Key], NonNullable<Declared>[Key]>
+            : never;
+        }
+      : Given;

@@ -4,8 +4,17 @@ import type { ProblemDetails } from './handlers.ts';
 export class Health {
   /** Why it cannot, for the person who asks; undefined when it can. */
   reason: string | undefined = 'The service is starting.';
-  /** The service was told to stop: it answers what still comes, and closes each connection after it. */
-  stopping = false;
+  readonly #stopping = new AbortController();
+
+  /** Comes when the service is told to stop: it answers what still comes, and closes each connection after it. */
+  get stopping(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
+  stop(): void {
+    this.reason = 'The service is shutting down.';
+    this.#stopping.abort();
+  }
 }
 
 /** `getHealth` (readiness) and `getLiveness` of a contract. Neither asks the database: `start()` did, a moment ago. */

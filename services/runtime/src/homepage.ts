@@ -1,10 +1,10 @@
 /** The homepage of a service: what it is, how it is, what to try, and below that Redoc's reference. */
-import type { Document, Operation } from './contract.ts';
+import type { Contract, Document, Operation } from './contract.ts';
 import { html, markdown, type Html } from './html.ts';
 import { redocPage } from './redoc.ts';
 
 /** Makes the page from the contract. Every address in it is relative, so it is right under any prefix. */
-export function homepage(document: Document, assetUrl: (name: string) => string): string {
+export function homepage({ document, operations }: Contract, assetUrl: (name: string) => string): string {
   const { title, summary } = document.info;
   const head = html`
     <meta name="description" content="${summary}" />
@@ -13,7 +13,7 @@ export function homepage(document: Document, assetUrl: (name: string) => string)
     <script defer src="${assetUrl('pages.js')}"></script>
   `;
   const body = html`${bar(document)}
-    <main>${introduction(document)} ${commands(document)}</main>
+    <main>${introduction(document)} ${commands(operations)}</main>
     <h2 class="reference" id="reference">Reference</h2>`;
   return redocPage(html`${title}`, head, body, assetUrl);
 }
@@ -56,29 +56,24 @@ function tag({ name, description }: Document['tags'][number]): Html {
 }
 
 /** What can be asked without knowing an id, as lines for a shell. */
-function commands({ paths }: Document): Html {
-  const cards = Object.entries(paths)
-    .filter(([path]) => !path.includes('{'))
-    .flatMap(([path, operations]) =>
-      Object.entries(operations).map(([method, operation]) => card(method.toUpperCase(), path, operation)),
-    );
+function commands(operations: Operation[]): Html {
   return html`<section id="try">
     <h2>Try it</h2>
-    <div class="commands">${cards}</div>
+    <div class="commands">${operations.filter(({ path }) => !path.includes('{')).map(card)}</div>
   </section>`;
 }
 
-function card(method: string, path: string, operation: Operation | undefined): Html {
+function card(operation: Operation): Html {
   return html`<article>
-    <h3><b data-method="${method}">${method}</b> ${operation?.summary ?? path}</h3>
+    <h3><b data-method="${operation.method}">${operation.method}</b> ${operation.summary}</h3>
     <button type="button">Copy</button>
-    <pre><code>${curl(method, path, operation)}</code></pre>
+    <pre><code>${curl(operation)}</code></pre>
   </article>`;
 }
 
 /** assets/pages.js puts the address that the page came from in the place of `$URL`. */
-function curl(method: string, path: string, operation: Operation | undefined): string {
-  const [type, media] = Object.entries(operation?.requestBody?.content ?? {})[0] ?? [];
+function curl({ method, path, requestBody }: Operation): string {
+  const [type, media] = Object.entries(requestBody?.content ?? {})[0] ?? [];
   const [example] = Object.values(media?.examples ?? {});
   const request = method === 'GET' ? `curl $URL${path}` : `curl -X ${method} $URL${path}`;
   if (!type || !example) return request;

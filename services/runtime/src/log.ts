@@ -3,7 +3,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request, RequestHandler, Response } from 'express';
 import { pino, type Logger } from 'pino';
 import { pinoHttp } from 'pino-http';
+import type { Operation } from './contract.ts';
 import { newId } from './ids.ts';
+
+export type { Logger };
 
 /** `level` as pino names them. */
 export function createLogger(service: string, level: string): Logger {
@@ -38,7 +41,7 @@ export function logRequests(logger: Logger): RequestHandler {
 function facts(res: ServerResponse & { req?: IncomingMessage }) {
   const { locals, req } = res as Response;
   return {
-    operation: locals.operationId as string | undefined,
+    operation: (locals.operation as Operation | undefined)?.operationId,
     method: req.method,
     path: (req as Request).originalUrl.split('?', 1)[0],
     status: res.statusCode,

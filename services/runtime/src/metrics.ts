@@ -2,6 +2,7 @@
 import { createServer, type Server } from 'node:http';
 import type { RequestHandler } from 'express';
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Operation } from './contract.ts';
 import type { Database } from './database.ts';
 
 export interface Metrics {
@@ -38,7 +39,8 @@ export function createMetrics(db: Database): Metrics {
     observe(_req, res, next) {
       const stop = duration.startTimer();
       res.once('close', () => {
-        stop({ operation: String(res.locals.operationId ?? 'none'), status: res.statusCode });
+        const operation = res.locals.operation as Operation | undefined;
+        stop({ operation: operation?.operationId ?? 'none', status: res.statusCode });
       });
       next();
     },

@@ -73,10 +73,11 @@ function page(type: string, content: string): Page {
 }
 
 /** Everything there is, by path: nothing else is looked for. */
-function makePages({ document, yaml, problems }: Contract): Map<string, Page> {
+function makePages(contract: Contract): Map<string, Page> {
+  const { document, yaml, problems } = contract;
   const kinds = [...problems.values()].sort((one, other) => one.status - other.status);
   return new Map([
-    ['/', page('html', homepage(document, assetUrl))],
+    ['/', page('html', homepage(contract, assetUrl))],
     ['/openapi.yaml', page('application/yaml', yaml)],
     ['/openapi.json', page('json', JSON.stringify(document, null, 2))],
     ['/problems/', page('html', problemList(document.info.title, kinds))],

@@ -14,12 +14,15 @@ export class InvalidRequest extends Error {
   }
 }
 
-/** Thrown by the runtime for a request that it refuses with another status than 400. */
+/** Thrown for a request that is refused with another status than 400, from where the handler cannot return it. */
 export class Refused extends Error {
   readonly status: number;
-  constructor(status: number, detail: string) {
-    super(detail);
+  /** The problem's name in the contract; may be left out where there is one of this status. */
+  readonly type: string | undefined;
+  constructor(status: number, detail: string, type?: string, options?: ErrorOptions) {
+    super(detail, options);
     this.status = status;
+    this.type = type;
   }
 }
 
@@ -35,6 +38,7 @@ export function sendProblem(
   if (status === 503) res.set('Retry-After', '1');
   res
     .status(status)
+    .set(kind.constants)
     .type('application/problem+json')
     .json({
       type: `${basePathOf(contract, req)}/problems/${kind.name}`,
@@ -49,14 +53,13 @@ export function sendProblem(
 
 /** The one error exit: turns whatever was thrown into a problem. Nothing of an unforeseen error leaves the service. */
 export function problemHandler(contract: Contract): ErrorRequestHandler {
-  return (error: unknown, req, res, next) => {
-    if (res.headersSent) {
-      next(error);
-      return;
-    }
+  // Express takes it for an error handler by its four parameters.
+  // eslint-disable-next-line @typescript-eslint/no-unused-vars
+  return (error: unknown, req, res, _next) => {
     const { status, ...details } = toProblem(error);
     if (status >= 500) res.err = error instanceof Error ? error : new Error(String(error));
-    sendProblem(contract, req, res, status, details);
+    if (res.headersSent) res.destroy();
+    else sendProblem(contract, req, res, status, details);
   };
 }
 
@@ -67,7 +70,10 @@ export function basePathOf(contract: Contract, req: Request): string {
 
 function toProblem(error: unknown): ProblemDetails & { status: number } {
   if (error instanceof InvalidRequest) return { status: 400, detail: error.message, errors: error.errors };
-  if (error instanceof Refused) return { status: error.status, detail: error.message };
+  if (error instanceof Refused) {
+    const { status, type, message: detail } = error;
+    return { status, detail, ...(type && { type }) };
+  }
   if (error instanceof validatorErrors.BadRequest) return fromValidator(error);
   if (error instanceof DatabaseUnavailable) return { status: 503, detail: error.message };
   if (isParserError(error)) return fromParser(error);

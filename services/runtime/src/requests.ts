@@ -1,7 +1,7 @@
 /** What a request must be before the validator sees it: all that Express, body-parser and the validator let pass. */
 import { isUtf8 } from 'node:buffer';
 import express, { type Request, type RequestHandler, type Response } from 'express';
-import { parametersOf, type Contract, type Operation } from './contract.ts';
+import type { Operation } from './contract.ts';
 import type { ProblemDetails } from './handlers.ts';
 import { InvalidRequest, Refused } from './problems.ts';
 
@@ -28,25 +28,27 @@ function isEscaped(part: string): boolean {
 }
 
 /** Finds the operation by its method, for a path that matched, and checks what is asked of it. */
-export function findOperation(contract: Contract, operations: Record<string, Operation | undefined>): RequestHandler {
-  const methods = Object.keys(operations).map((method) => method.toUpperCase());
+export function findOperation(operations: Operation[]): RequestHandler {
+  const methods = operations.map(({ method }) => method);
   const allowed = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].sort().join(', ');
-  const expectations = new Map(
-    Object.entries(operations).flatMap(([method, operation]) =>
-      operation ? [[method.toUpperCase(), expectationOf(contract, operation)] as const] : [],
-    ),
-  );
+  const expectations = new Map(operations.map((operation) => [operation.method, expectationOf(operation)]));
   return (req, res, next) => {
+    if (res.locals.operation) {
+      // A path without a parameter came first.
+      next();
+      return;
+    }
     // HEAD is GET without the body (RFC 9110 §9.3.2), which Node leaves out by itself.
-    if (req.method === 'HEAD') req.method = 'GET';
+    res.locals.head = req.method === 'HEAD';
+    if (res.locals.head) req.method = 'GET';
     const expected = expectations.get(req.method);
     if (!expected) {
       refuseMethod(req, res, allowed);
       return;
     }
-    checkMediaTypes(req, expected);
+    res.locals.accept = checkMediaTypes(req, expected);
     checkIntegers(req, expected);
-    res.locals.operationId = expected.operationId;
+    res.locals.operation = expected.operation;
     next();
   };
 }
@@ -60,7 +62,7 @@ export function refuseMethod({ method }: Request, res: Response, allowed: string
 
 /** What an operation expects of a request, looked up in the contract once. */
 interface Expectation {
-  operationId: string;
+  operation: Operation;
   /** The media types that it answers with, and those that it reads. */
   answers: string[];
   reads: string[];
@@ -68,32 +70,33 @@ interface Expectation {
   integers: string[];
 }
 
-function expectationOf(contract: Contract, operation: Operation): Expectation {
+function expectationOf(operation: Operation): Expectation {
   return {
-    operationId: operation.operationId,
-    answers: Object.entries(operation.responses).flatMap(([status, response]) =>
-      status < '400' && 'content' in response ? Object.keys(response.content ?? {}) : [],
-    ),
+    operation,
+    answers: [...operation.responses].flatMap(([status, { mediaTypes }]) => (status < 400 ? mediaTypes : [])),
     reads: Object.keys(operation.requestBody?.content ?? {}),
-    integers: parametersOf(contract, operation)
+    integers: operation.parameters
       .filter((each) => each.in === 'query' && each.schema.type === 'integer')
       .map(({ name }) => name),
   };
 }
 
-function checkMediaTypes(req: Request, { answers, reads }: Expectation): void {
-  if (answers.length > 0 && !req.accepts(answers)) {
+/** Which of the media types that it answers with the client likes best. Throws when it likes none, or sends another. */
+function checkMediaTypes(req: Request, { answers, reads }: Expectation): string {
+  const accept = req.accepts(answers);
+  if (answers.length > 0 && accept === false) {
     throw new Refused(406, `This address answers with ${answers.join(', ')}.`);
   }
   const [type = '', ...parameters] = (req.headers['content-type'] ?? '').toLowerCase().split(/\s*;\s*/);
   delete req.headers['content-type'];
-  if (reads.length === 0) return;
+  if (reads.length === 0) return String(accept);
   const charset = parameters.find((each) => each.startsWith('charset='))?.replaceAll('"', '');
   if (!reads.includes(type) || (charset && charset !== 'charset=utf-8')) {
     throw new Refused(415, `This address reads ${reads.join(', ')} in UTF-8.`);
   }
   // The validator keeps one compiled schema for each content type that it meets: let it meet only the contract's.
   req.headers['content-type'] = type;
+  return String(accept);
 }
 
 /** The validator would read `0x10`, `1e1` and `1.0` as integers too. */
@@ -109,7 +112,7 @@ function isInteger(value: unknown): boolean {
 }
 
 export const requireOperation: RequestHandler = (_req, res, next) => {
-  if (res.locals.operationId === undefined) throw new Refused(404, 'There is nothing at this address.');
+  if (!res.locals.operation) throw new Refused(404, 'There is nothing at this address.');
   next();
 };
 

@@ -21,6 +21,8 @@ export interface Parts {
   migrations: Migrations;
   environment: Environment;
   logger: Logger;
+  /** What the service does besides answering, until the signal. Must not reject. */
+  work?: (signal: AbortSignal) => Promise<void>;
 }
 
 /**
@@ -38,21 +40,18 @@ export async function start(parts: Parts): Promise<void> {
   await listen(metrics.server, environment.METRICS_PORT, 'METRICS_PORT');
   logger.info({ port: environment.PORT, metricsPort: environment.METRICS_PORT }, 'listening');
 
-  const stopping = new AbortController();
-  const watching = watchDatabase(parts, stopping.signal);
+  const working = Promise.all([watchDatabase(parts, health.stopping), parts.work?.(health.stopping)]);
   await stopped;
 
   // The order matters: be seen as not ready; let the endpoints forget us; finish what has begun; and only then let go
   // of the database, which what has begun still needs.
   logger.info('stopping');
-  health.reason = 'The service is shutting down.';
-  health.stopping = true;
-  stopping.abort();
+  health.stop();
   await sleep(environment.SHUTDOWN_DELAY_MS);
   const closed = once(server, 'close');
   server.close();
   await closed;
-  await watching;
+  await working;
   await db.end();
   metrics.server.close();
   metrics.server.closeAllConnections();

@@ -3,14 +3,13 @@ import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Database } from '@task-manager/runtime/database';
 import type { Health } from '@task-manager/runtime/health';
 import { serve, type TestService } from './harness.ts';
 
 export interface Subject {
   /** The service, and what makes its handlers. */
   name: string;
-  handlers: (db: Database, health: Health) => Record<string, unknown>;
+  handlers: (health: Health) => Record<string, unknown>;
   /** A path that creates by POST, a body that it takes, and the name of one of its texts. */
   create: string;
   body: Record<string, string>;
@@ -270,8 +269,8 @@ export function holdsToConventions(subject: Subject): void {
 
   describe('faults', () => {
     it('answers a bug with 500, and tells nothing of it', async () => {
-      const failing = await serve(name, (db, health) => ({
-        ...subject.handlers(db, health),
+      const failing = await serve(name, (health) => ({
+        ...subject.handlers(health),
         async [subject.listOperation]() {
           throw new Error('secret');
         },
@@ -284,8 +283,8 @@ export function holdsToConventions(subject: Subject): void {
     });
 
     it('answers 500 rather than leave the contract, when answers are held to it', async () => {
-      const straying = await serve(name, (db, health) => ({
-        ...subject.handlers(db, health),
+      const straying = await serve(name, (health) => ({
+        ...subject.handlers(health),
         async [subject.listOperation]() {
           return { status: 200, body: { items: [{ id: 1 }], nextCursor: null } };
         },

@@ -24,21 +24,23 @@ export interface TestService {
 }
 
 /** Serves `name` as `main.ts` would, every answer held to the contract, on a new and migrated database. */
-export async function serve(name: string, handlers: (db: Database, health: Health) => object): Promise<TestService> {
+export async function serve(name: string, makeHandlers: (health: Health) => object): Promise<TestService> {
   const environment = await newEnvironment(name);
   const logger = createLogger(name, environment.LOG_LEVEL);
-  const db = new Database(environment, logger);
+  const db = new Database(environment, schemaOf(name), logger);
   const health = new Health();
   await prepare(name, environment);
   db.migrated = true;
   health.reason = undefined;
   const app = createService({
     contract: readContract(new URL(`../../../generated/${name}.yaml`, import.meta.url)),
-    handlers: handlers(db, health),
+    handlers: makeHandlers(health),
+    db,
     health,
     metrics: createMetrics(db),
     logger,
     validateResponses: true,
+    corsOrigins: environment.CORS_ORIGINS,
   });
   const server = createServer({ requireHostHeader: false }, app);
   const url = await listen(server);
@@ -58,7 +60,7 @@ export async function serve(name: string, handlers: (db: Database, health: Healt
 /** The environment of a service whose database is new and empty, but for its schema. */
 export async function newEnvironment(name: string): Promise<Environment> {
   const database = `test_${randomUUID().replaceAll('-', '')}`;
-  const role = name.replaceAll('-', '_');
+  const role = schemaOf(name);
   const port = Number(process.env.TEST_POSTGRES_PORT);
   await createDatabase({ port }, database, [name]);
   return {
@@ -73,14 +75,19 @@ export async function newEnvironment(name: string): Promise<Environment> {
     LOG_LEVEL: 'silent',
     VALIDATE_RESPONSES: true,
     SHUTDOWN_DELAY_MS: 0,
+    CORS_ORIGINS: ['https://board.example'],
   };
+}
+
+function schemaOf(name: string): string {
+  return name.replaceAll('-', '_');
 }
 
 export async function prepare(name: string, environment: Environment): Promise<void> {
   const client = new pg.Client(connectionOf(environment));
   await client.connect();
   const folder = new URL(`../../${name}/migrations/`, import.meta.url);
-  await migrate(client, { folder, schema: name.replaceAll('-', '_') }, createLogger(name, 'silent'));
+  await migrate(client, { folder, schema: schemaOf(name) }, createLogger(name, 'silent'));
   await client.end();
 }
 

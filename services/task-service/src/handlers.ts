@@ -1,29 +1,60 @@
-import type { Database } from '@task-manager/runtime/database';
+import { versionsIn } from '@task-manager/runtime/conditional';
+import { feedHandler } from '@task-manager/runtime/feed';
 import { implement } from '@task-manager/runtime/handlers';
 import { healthHandlers, type Health } from '@task-manager/runtime/health';
-import { newId } from '@task-manager/runtime/ids';
-import { readCursor, toPage } from '@task-manager/runtime/paging';
-import type { operations } from '../../../generated/task-service.server.d.ts';
-import { findTask, findTasks, insertTask } from './queries.ts';
+import type { components, operations } from '../../../generated/task-service.server.d.ts';
+import { deleteTask, findTask, findTasks, insertTasks, updateTask } from './queries.ts';
+import type { Users } from './users.ts';
+
+type EventType = components['schemas']['TaskEvent']['type'];
 
 /** What the task service does: one function for each operation of its contract. */
-export const taskHandlers = (db: Database, health: Health) =>
+export const taskHandlers = (health: Health, users: Users) =>
   implement<operations>()({
     ...healthHandlers(health),
 
-    async createTask({ body }) {
-      const task = await insertTask(db, { id: newId(), ...body });
+    async createTask({ body, db }) {
+      const created = (await users.exist([body.assigneeId])) && (await insertTasks(db, [body]));
+      const [task] = created || [];
+      if (!task) return unknownAssignee(body.assigneeId);
       return { status: 201, headers: { Location: `/tasks/${task.id}` }, body: task };
     },
 
-    async listTasks({ query: { limit, cursor } }) {
-      const tasks = await findTasks(db, readCursor('listTasks', cursor), limit + 1);
-      return { status: 200, body: toPage('listTasks', tasks, limit) };
+    async createTasks({ body: { items }, db }) {
+      const created = (await users.exist(items.map(({ assigneeId }) => assigneeId))) && (await insertTasks(db, items));
+      return created ? { status: 201, body: { items: created } } : unknownAssignee();
     },
 
-    async getTask({ path: { taskId } }) {
+    async listTasks({ query, db }) {
+      return { status: 200, body: await findTasks(db, query) };
+    },
+
+    listTaskEvents: feedHandler<'/tasks', EventType>('/tasks'),
+
+    async getTask({ path: { taskId }, db }) {
       const task = await findTask(db, taskId);
-      if (!task) return { status: 404, problem: { detail: 'There is no task with this id.' } };
-      return { status: 200, body: task };
+      return task ? { status: 200, body: task } : notFound;
+    },
+
+    async updateTask({ path: { taskId }, headers, body, db }) {
+      if (!(await users.exist([body.assigneeId]))) return unknownAssignee(body.assigneeId);
+      const changed = await updateTask(db, taskId, body, versionsIn(headers['If-Match']));
+      if (changed === 'unknown assignee') return unknownAssignee(body.assigneeId);
+      if (changed === 'not found') return notFound;
+      return changed === 'stale' ? stale : { status: 200, body: changed };
+    },
+
+    async deleteTask({ path: { taskId }, headers, db }) {
+      const outcome = await deleteTask(db, taskId, versionsIn(headers['If-Match']));
+      if (outcome === 'not found') return notFound;
+      return outcome === 'stale' ? stale : { status: 204 };
     },
   });
+
+const notFound = { status: 404 as const, problem: { detail: 'There is no task with this id.' } };
+const stale = { status: 412 as const, problem: { detail: 'The task has another version than If-Match names.' } };
+
+function unknownAssignee(id?: string | null) {
+  const detail = id ? `There is no user with the id ${id}.` : 'A task is given to somebody who is no user.';
+  return { status: 409 as const, problem: { type: 'unknown-assignee', detail } };
+}

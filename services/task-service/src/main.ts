@@ -6,21 +6,29 @@ import { createLogger } from '@task-manager/runtime/log';
 import { createMetrics } from '@task-manager/runtime/metrics';
 import { createService } from '@task-manager/runtime/service';
 import { start } from '@task-manager/runtime/start';
+import { variables } from './environment.ts';
 import { taskHandlers } from './handlers.ts';
+import { Users } from './users.ts';
 
-const environment = readEnvironment(process.env);
+const environment = readEnvironment(process.env, variables);
 const logger = createLogger('task-service', environment.LOG_LEVEL);
 const health = new Health();
-const db = new Database(environment, logger);
+const schema = 'task_service';
+const db = new Database(environment, schema, logger);
+const users = new Users(environment.USER_SERVICE_URL);
 const metrics = createMetrics(db);
 const app = createService({
   contract: readContract(new URL('../../../generated/task-service.yaml', import.meta.url)),
-  handlers: taskHandlers(db, health),
+  handlers: taskHandlers(health, users),
+  db,
   health,
   metrics,
   logger,
   validateResponses: environment.VALIDATE_RESPONSES,
+  corsOrigins: environment.CORS_ORIGINS,
 });
-const migrations = { folder: new URL('../migrations/', import.meta.url), schema: 'task_service' };
+const migrations = { folder: new URL('../migrations/', import.meta.url), schema };
 
-await start({ app, db, health, metrics, migrations, environment, logger });
+const work = (signal: AbortSignal) => users.follow(db, logger, signal);
+
+await start({ app, db, health, metrics, migrations, environment, logger, work });

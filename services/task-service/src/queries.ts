@@ -1,43 +1,295 @@
 /** Every SQL statement of the task service, one function each. */
-import type { Database } from '@task-manager/runtime/database';
-import { timeOf } from '@task-manager/runtime/ids';
-import type { components } from '../../../generated/task-service.server.d.ts';
+import type { Queryable, Statement } from '@task-manager/runtime/database';
+import { newId, timeOf } from '@task-manager/runtime/ids';
+import { readCursor, toPage, type Page, type Place } from '@task-manager/runtime/paging';
+import type { components, operations } from '../../../generated/task-service.server.d.ts';
 
 type Task = components['schemas']['Task'];
 type NewTask = components['schemas']['NewTask'];
+type TaskChanges = components['schemas']['TaskChanges'];
+type ListQuery = operations['listTasks']['parameters']['query'];
 
-const columns = `id, title, description, created_at as "createdAt"`;
+const columns = `id, title, description, status, priority, due_date as "dueDate", assignee_id as "assigneeId", labels,
+  created_at as "createdAt", updated_at as "updatedAt", completed_at as "completedAt", version`;
 
-/** Stores a task; it was created when its id was made. */
-export async function insertTask(db: Database, { id, title, description }: NewTask & { id: string }): Promise<Task> {
-  const [task] = await db.query<Task>({
-    name: 'insert-task',
-    text: `insert into task_service.tasks (id, title, description, created_at)
-           values ($1, $2, $3, $4)
-           returning ${columns}`,
-    values: [id, title, description, timeOf(id)],
+/**
+ * Stores tasks, which were created when their ids were made, and the events that tell of it: all of them, or none when one
+ * of those they are given to was deleted.
+ */
+export async function insertTasks(db: Queryable, newTasks: NewTask[]): Promise<Task[] | undefined> {
+  const rows = newTasks.map((task) => {
+    const id = newId();
+    return { ...task, id, createdAt: timeOf(id) };
   });
-  return task as Task;
+  const assignees = await meetAssignees(db, newTasks);
+  const tasks = await db.query<Task>({
+    name: 'insert-tasks',
+    text: `with ${lockAssignees('$2')},
+           task as (
+             insert into task_service.tasks
+               (id, title, description, status, priority, due_date, assignee_id, labels, created_at, updated_at, completed_at)
+             select id, title, description, status, priority, "dueDate", "assigneeId", labels, "createdAt", "createdAt",
+               case status when 'done' then "createdAt" end
+             from json_to_recordset($1) as new (id uuid, title text, description text, status text,
+               priority task_service.priority, "dueDate" date, "assigneeId" uuid, labels text[], "createdAt" timestamptz)
+             where (select count(*) from assignee) = cardinality($2::uuid[])
+             returning ${columns}
+           ),
+           event as (
+             insert into task_service.events (type, subject, version) select 'task.created', id, version from task
+           )
+           select * from task order by id`,
+    values: [JSON.stringify(rows), assignees],
+  });
+  return tasks.length === 0 ? undefined : tasks;
 }
 
-/** At most `limit` tasks, newest first, of those made before the task `before`, or of all. */
-export async function findTasks(db: Database, before: string | null, limit: number): Promise<Task[]> {
-  return db.query<Task>({
-    name: before ? 'find-tasks-before' : 'find-tasks',
-    text: `select ${columns}
-           from task_service.tasks
-           ${before ? 'where id < $2' : ''}
-           order by id desc
-           limit $1`,
-    values: before ? [limit, before] : [limit],
+/** What became of a task that was to be changed. */
+export type Change = Task | 'not found' | 'stale' | 'unknown assignee';
+
+/** Changes a task that has one of `versions` (null is any), and writes the event that tells of it. */
+export async function updateTask(
+  db: Queryable,
+  id: string,
+  changes: TaskChanges,
+  versions: string[] | null,
+): Promise<Change> {
+  const assignees = await meetAssignees(db, [changes]);
+  const [row] = await db.query<Task & { found: boolean; assignable: boolean }>({
+    name: 'update-task',
+    text: `with ${lockAssignees('$4')},
+           task as (
+             update task_service.tasks set
+               title = coalesce($2::jsonb ->> 'title', title),
+               description = coalesce($2 ->> 'description', description),
+               status = coalesce($2 ->> 'status', status),
+               priority = coalesce(($2 ->> 'priority')::task_service.priority, priority),
+               due_date = case when $2 ? 'dueDate' then ($2 ->> 'dueDate')::date else due_date end,
+               assignee_id = case when $2 ? 'assigneeId' then ($2 ->> 'assigneeId')::uuid else assignee_id end,
+               labels = case when $2 ? 'labels' then array(select jsonb_array_elements_text($2 -> 'labels')) else labels end,
+               completed_at = case coalesce($2 ->> 'status', status) when 'done' then coalesce(completed_at, now()) end,
+               updated_at = greatest(now(), updated_at),
+               version = version + 1
+             where id = $1 and ($3::text[] is null or version::text = any ($3))
+               and (select count(*) from assignee) = cardinality($4::uuid[])
+             returning ${columns}
+           ),
+           event as (
+             insert into task_service.events (type, subject, version) select 'task.updated', id, version from task
+           )
+           select task.*, found, assignable
+           from (select exists (select from task_service.tasks where id = $1) as found,
+             (select count(*) from assignee) = cardinality($4::uuid[]) as assignable) as facts
+           left join task on true`,
+    values: [id, JSON.stringify(changes), versions, assignees],
   });
+  const { found, assignable, ...task } = row as NonNullable<typeof row>;
+  if (!found) return 'not found';
+  if (!assignable) return 'unknown assignee';
+  // Without a match every column of the left join is null.
+  return (task.id as string | null) === null ? 'stale' : task;
 }
 
-export async function findTask(db: Database, id: string): Promise<Task | undefined> {
+/** Deletes a task that has one of `versions` (null is any), and writes the event that tells of it. */
+export async function deleteTask(
+  db: Queryable,
+  id: string,
+  versions: string[] | null,
+): Promise<'deleted' | 'not found' | 'stale'> {
+  const [row] = await db.query<{ found: boolean; deleted: boolean }>({
+    name: 'delete-task',
+    text: `with task as (
+             delete from task_service.tasks
+             where id = $1 and ($2::text[] is null or version::text = any ($2))
+             returning id, version
+           ),
+           event as (
+             insert into task_service.events (type, subject, version) select 'task.deleted', id, version from task
+           )
+           select exists (select from task_service.tasks where id = $1) as found, exists (select from task) as deleted`,
+    values: [id, versions],
+  });
+  if (row?.deleted) return 'deleted';
+  return row?.found ? 'stale' : 'not found';
+}
+
+export async function findTask(db: Queryable, id: string): Promise<Task | undefined> {
   const [task] = await db.query<Task>({
     name: 'find-task',
     text: `select ${columns} from task_service.tasks where id = $1`,
     values: [id],
   });
   return task;
+}
+
+/**
+ * One page of the tasks that fit the filters, in the order of `sort`.
+ *
+ * @throws {InvalidRequest} when the cursor was given for other filters or another sort.
+ */
+export async function findTasks(db: Queryable, { limit, cursor, ...list }: ListQuery): Promise<Page<Task>> {
+  const name = ['listTasks', list];
+  const { key } = orders[list.sort];
+  const rows: Task[] = [];
+  for (const part of partsOf(list, readCursor(name, cursor))) {
+    if (rows.length <= limit) rows.push(...(await db.query<Task>(selectPart(list, part, limit + 1 - rows.length))));
+  }
+  return toPage(name, rows, limit, (task) => (key ? task[key.field] : null));
+}
+
+type List = Omit<ListQuery, 'limit' | 'cursor'>;
+
+/** An order of the list: by a key that may be null for some tasks, which then come last, and by id where it is equal. */
+interface Order {
+  direction: 'asc' | 'desc';
+  key?: { column: string; type: string; field: 'dueDate' | 'updatedAt' | 'priority'; nullable: boolean };
+}
+
+const dueDate = { column: 'due_date', type: 'date', field: 'dueDate', nullable: true } as const;
+const updatedAt = { column: 'updated_at', type: 'timestamptz', field: 'updatedAt', nullable: false } as const;
+const priority = { column: 'priority', type: 'task_service.priority', field: 'priority', nullable: false } as const;
+
+const orders: Record<List['sort'], Order> = {
+  // Ids sort by the time they were made.
+  createdAt: { direction: 'asc' },
+  '-createdAt': { direction: 'desc' },
+  dueDate: { direction: 'asc', key: dueDate },
+  '-dueDate': { direction: 'desc', key: dueDate },
+  '-updatedAt': { direction: 'desc', key: updatedAt },
+  priority: { direction: 'desc', key: priority },
+};
+
+/** A run of the list within which one index gives the order. */
+interface Part {
+  /** Whether its tasks have the key that the list is sorted by. */
+  keyed: boolean;
+  after: Place | undefined;
+}
+
+function partsOf({ sort, dueBefore, dueAfter }: List, after: Place | undefined): Part[] {
+  const { key } = orders[sort];
+  if (!key?.nullable) return [{ keyed: key !== undefined, after }];
+  if (after?.key === null) return [{ keyed: false, after }];
+  const withoutKey = dueBefore === undefined && dueAfter === undefined ? [{ keyed: false, after: undefined }] : [];
+  return [{ keyed: true, after }, ...withoutKey];
+}
+
+function selectPart(list: List, { keyed, after }: Part, limit: number): Statement {
+  const { key, direction } = orders[list.sort];
+  const values: unknown[] = [];
+  const bind = (value: unknown) => `$${values.push(value)}`;
+  const beyond = direction === 'asc' ? '>' : '<';
+  const conditions = filter(list, bind);
+  if (key?.nullable) conditions.push(`${key.column} is ${keyed ? 'not null' : 'null'}`);
+  if (after && !(keyed && key)) conditions.push(`id ${beyond} ${bind(after.id)}`);
+  if (after && keyed && key) {
+    conditions.push(`(${key.column}, id) ${beyond} (${bind(after.key)}::${key.type}, ${bind(after.id)}::uuid)`);
+  }
+  const text = `select ${columns}
+           from task_service.tasks
+           ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''}
+           order by ${keyed && key ? `${key.column} ${direction}, ` : ''}id ${direction}
+           limit ${bind(limit)}`;
+  return { text, values, ...(isOrderedByIndex(list) && { name: nameOf(list, keyed, after) }) };
+}
+
+function filter(list: List, bind: (value: unknown) => string): string[] {
+  const conditions: Record<keyof Omit<List, 'sort'>, (value: string) => string> = {
+    status: (value) => `status = ${bind(value)}`,
+    assigneeId: (value) => `assignee_id = ${bind(value)}`,
+    label: (value) => `labels @> array[${bind(value)}]`,
+    dueBefore: (value) => `due_date < ${bind(value)}`,
+    dueAfter: (value) => `due_date > ${bind(value)}`,
+    q: (value) => `search @@ websearch_to_tsquery('simple', ${bind(value)})`,
+  };
+  return Object.entries(conditions).flatMap(([name, condition]) => {
+    const value = list[name as keyof typeof conditions];
+    return value === undefined ? [] : [condition(value)];
+  });
+}
+
+/**
+ * Whether one index has just these tasks in just this order. Only then is the statement prepared: of any other it depends
+ * on the values which index is best, so that PostgreSQL plans it anew each time.
+ */
+function isOrderedByIndex({ sort, ...filters }: List): boolean {
+  const names = Object.keys(filters);
+  if (names.length === 0) return true;
+  if (sort === 'dueDate' || sort === '-dueDate') return names.every((name) => name.startsWith('due'));
+  return orders[sort].key === undefined && ['status', 'assigneeId'].includes(names.join());
+}
+
+function nameOf({ sort, ...filters }: List, keyed: boolean, after: Place | undefined): string {
+  return ['find-tasks', sort, ...Object.keys(filters), keyed ? 'keyed' : '', after ? 'after' : ''].join(' ').trimEnd();
+}
+
+/**
+ * Makes sure that the users whom tasks are given to are known here, and answers with their ids: each once, in the order in
+ * which whoever wants several locks them.
+ */
+async function meetAssignees(db: Queryable, tasks: { assigneeId?: string | null }[]): Promise<string[]> {
+  const ids = [...new Set(tasks.flatMap(({ assigneeId }) => assigneeId ?? []))].sort();
+  if (ids.length > 0) {
+    await db.query({
+      name: 'meet-assignees',
+      text: 'insert into task_service.assignees (id) select unnest($1::uuid[]) on conflict do nothing',
+      values: [ids],
+    });
+  }
+  return ids;
+}
+
+/** Those of the users who were not deleted. They cannot be, in this service, before the transaction has ended. */
+function lockAssignees(parameter: string): string {
+  return `assignee as materialized (
+             select id from task_service.assignees
+             where id = any (${parameter}::uuid[]) and deleted_at is null
+             order by id
+             for share
+           )`;
+}
+
+/** How far the feed of the users was followed; null before its first event. */
+export async function findUsersCursor(db: Queryable): Promise<string | null> {
+  const [followed] = await db.query<{ cursor: string | null }>({
+    name: 'find-users-cursor',
+    text: `select cursor from task_service.followed where feed = 'users'`,
+  });
+  return followed?.cursor ?? null;
+}
+
+/** Moves on in the feed of the users; false when another replica was faster. To be used in a transaction. */
+export async function moveUsersCursor(db: Queryable, from: string | null, to: string | null): Promise<boolean> {
+  const moved = await db.query({
+    name: 'move-users-cursor',
+    text: `update task_service.followed set cursor = $2
+           where feed = 'users' and cursor is not distinct from $1
+           returning feed`,
+    values: [from, to],
+  });
+  return moved.length > 0;
+}
+
+/**
+ * Takes their tasks from users who were deleted, and lets nobody give them more. To be used in a transaction: its first
+ * statement waits for those who are just giving them tasks, so that its second one sees these too.
+ */
+export async function unassign(db: Queryable, userIds: string[]): Promise<void> {
+  await db.query({
+    name: 'delete-assignees',
+    text: `insert into task_service.assignees (id, deleted_at) select id, now() from unnest($1::uuid[]) as id order by id
+           on conflict (id) do update set deleted_at = excluded.deleted_at`,
+    values: [userIds],
+  });
+  await db.query({
+    name: 'unassign-tasks',
+    text: `with task as (
+             update task_service.tasks
+             set assignee_id = null, updated_at = greatest(now(), updated_at), version = version + 1
+             where assignee_id = any ($1::uuid[])
+             returning id, version
+           )
+           insert into task_service.events (type, subject, version) select 'task.updated', id, version from task`,
+    values: [userIds],
+  });
 }

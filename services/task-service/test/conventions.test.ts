@@ -1,9 +1,10 @@
 import { holdsToConventions } from '../../runtime/test/conventions.ts';
 import { taskHandlers } from '../src/handlers.ts';
+import { Users } from '../src/users.ts';
 
 holdsToConventions({
   name: 'task-service',
-  handlers: taskHandlers,
+  handlers: (health) => taskHandlers(health, new Users('http://localhost:1')),
   create: '/tasks',
   body: { title: 'Buy milk', description: '2L whole' },
   text: 'title',

@@ -1,15 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import createClient from 'openapi-fetch';
+import createClient, { type Client } from 'openapi-fetch';
 import type { paths } from '../../../generated/task-service.d.ts';
 import { serve, type TestService } from '../../runtime/test/harness.ts';
 import { taskHandlers } from '../src/handlers.ts';
+import { Users } from '../src/users.ts';
+
+/** No test here gives a task to anybody: assignment.test.ts does. */
+const nobody = new Users('http://localhost:1');
 
 let service: TestService;
-let api: ReturnType<typeof createClient<paths>>;
+let api: Client<paths, 'application/json'>;
 
 beforeAll(async () => {
-  service = await serve('task-service', taskHandlers);
-  api = createClient<paths>({ baseUrl: service.url });
+  service = await serve('task-service', (health) => taskHandlers(health, nobody));
+  api = createClient<paths, 'application/json'>({ baseUrl: service.url });
 });
 afterAll(() => service.stop());
 
@@ -39,7 +43,15 @@ describe('createTask', () => {
       id: expect.any(String),
       title: 'Buy milk',
       description: '2L whole',
+      status: 'todo',
+      priority: 'normal',
+      dueDate: null,
+      assigneeId: null,
+      labels: [],
       createdAt: expect.stringMatching(/^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      updatedAt: data?.createdAt,
+      completedAt: null,
+      version: 1,
     });
     expect(response.headers.get('Location')).toBe(`/tasks/${data?.id}`);
   });

@@ -1,30 +1,52 @@
-import type { Database } from '@task-manager/runtime/database';
+import { versionsIn } from '@task-manager/runtime/conditional';
+import { feedHandler } from '@task-manager/runtime/feed';
 import { implement } from '@task-manager/runtime/handlers';
 import { healthHandlers, type Health } from '@task-manager/runtime/health';
-import { newId } from '@task-manager/runtime/ids';
-import { readCursor, toPage } from '@task-manager/runtime/paging';
-import type { operations } from '../../../generated/user-service.server.d.ts';
-import { findUser, findUsers, insertUser } from './queries.ts';
+import type { components, operations } from '../../../generated/user-service.server.d.ts';
+import { deleteUser, findUser, findUsers, insertUser, updateUser } from './queries.ts';
+
+type EventType = components['schemas']['UserEvent']['type'];
 
 /** What the user service does: one function for each operation of its contract. */
-export const userHandlers = (db: Database, health: Health) =>
+export const userHandlers = (health: Health) =>
   implement<operations>()({
     ...healthHandlers(health),
 
-    async registerUser({ body }) {
-      const user = await insertUser(db, { id: newId(), ...body });
-      if (!user) return { status: 409, problem: { detail: `Another user has the e-mail address ${body.email}.` } };
+    async registerUser({ body, db }) {
+      const user = await insertUser(db, body);
+      if (!user) return emailTaken(body.email);
       return { status: 201, headers: { Location: `/users/${user.id}` }, body: user };
     },
 
-    async listUsers({ query: { limit, cursor } }) {
-      const users = await findUsers(db, readCursor('listUsers', cursor), limit + 1);
-      return { status: 200, body: toPage('listUsers', users, limit) };
+    async listUsers({ query, db }) {
+      return { status: 200, body: await findUsers(db, query) };
     },
 
-    async getUser({ path: { userId } }) {
+    listUserEvents: feedHandler<'/users', EventType>('/users'),
+
+    async getUser({ path: { userId }, db }) {
       const user = await findUser(db, userId);
-      if (!user) return { status: 404, problem: { detail: 'There is no user with this id.' } };
-      return { status: 200, body: user };
+      return user ? { status: 200, body: user } : notFound;
+    },
+
+    async updateUser({ path: { userId }, headers, body, db }) {
+      const changed = await updateUser(db, userId, body, versionsIn(headers['If-Match']));
+      if (changed === 'email taken') return emailTaken(body.email);
+      if (changed === 'not found') return notFound;
+      return changed === 'stale' ? stale : { status: 200, body: changed };
+    },
+
+    async deleteUser({ path: { userId }, headers, db }) {
+      const outcome = await deleteUser(db, userId, versionsIn(headers['If-Match']));
+      if (outcome === 'not found') return notFound;
+      return outcome === 'stale' ? stale : { status: 204 };
     },
   });
+
+const notFound = { status: 404 as const, problem: { detail: 'There is no user with this id.' } };
+const stale = { status: 412 as const, problem: { detail: 'The user has another version than If-Match names.' } };
+
+function emailTaken(email = '') {
+  const detail = `Another user has the e-mail address ${email}.`;
+  return { status: 409 as const, problem: { type: 'email-taken', detail } };
+}

@@ -8,19 +8,22 @@ import { createService } from '@task-manager/runtime/service';
 import { start } from '@task-manager/runtime/start';
 import { userHandlers } from './handlers.ts';
 
-const environment = readEnvironment(process.env);
+const environment = readEnvironment(process.env, {});
 const logger = createLogger('user-service', environment.LOG_LEVEL);
 const health = new Health();
-const db = new Database(environment, logger);
+const schema = 'user_service';
+const db = new Database(environment, schema, logger);
 const metrics = createMetrics(db);
 const app = createService({
   contract: readContract(new URL('../../../generated/user-service.yaml', import.meta.url)),
-  handlers: userHandlers(db, health),
+  handlers: userHandlers(health),
+  db,
   health,
   metrics,
   logger,
   validateResponses: environment.VALIDATE_RESPONSES,
+  corsOrigins: environment.CORS_ORIGINS,
 });
-const migrations = { folder: new URL('../migrations/', import.meta.url), schema: 'user_service' };
+const migrations = { folder: new URL('../migrations/', import.meta.url), schema };
 
 await start({ app, db, health, metrics, migrations, environment, logger });

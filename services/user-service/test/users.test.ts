@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import createClient from 'openapi-fetch';
+import createClient, { type Client } from 'openapi-fetch';
 import type { paths } from '../../../generated/user-service.d.ts';
 import { serve, type TestService } from '../../runtime/test/harness.ts';
 import { userHandlers } from '../src/handlers.ts';
 
 let service: TestService;
-let api: ReturnType<typeof createClient<paths>>;
+let api: Client<paths, 'application/json'>;
 
 beforeAll(async () => {
   service = await serve('user-service', userHandlers);
-  api = createClient<paths>({ baseUrl: `${service.url}/user` });
+  api = createClient<paths, 'application/json'>({ baseUrl: `${service.url}/user` });
 });
 afterAll(() => service.stop());
 
@@ -31,6 +31,8 @@ describe('registerUser', () => {
       name: 'Alice',
       email: 'alice@example.com',
       createdAt: expect.stringMatching(/^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      updatedAt: data?.createdAt,
+      version: 1,
     });
     expect(response.headers.get('Location')).toBe(`/user/users/${data?.id}`);
   });

@@ -1,0 +1,28 @@
+/** Conditional requests (RFC 9110 §13): what an `ETag` is made of, and what `If-Match` and `If-None-Match` ask. */
+import { createHash } from 'node:crypto';
+
+/** The `ETag` of an answer: made of the `version` of what has one, else of all that the body says. */
+export function etagOf(body: unknown): string {
+  const { version } = body as { version?: number };
+  if (version !== undefined) return `"${version}"`;
+  return `"${createHash('sha1').update(JSON.stringify(body)).digest('base64url')}"`;
+}
+
+/** Whether the client has it already: `If-None-Match` names its `ETag`, by the weak comparison (§13.1.2). */
+export function isNamed(ifNoneMatch: string | undefined, etag: string): boolean {
+  if (ifNoneMatch === undefined) return false;
+  return ifNoneMatch.trim() === '*' || tagsIn(ifNoneMatch).some(({ tag }) => `"${tag}"` === etag);
+}
+
+/**
+ * The versions that `If-Match` lets be changed, for a statement to compare with; null is any. By the strong comparison
+ * (§13.1.1) a weak one fits nothing.
+ */
+export function versionsIn(ifMatch: string | undefined): string[] | null {
+  if (ifMatch === undefined || ifMatch === '*') return null;
+  return tagsIn(ifMatch).flatMap(({ weak, tag }) => (weak ? [] : [tag]));
+}
+
+function tagsIn(header: string): { weak: boolean; tag: string }[] {
+  return [...header.matchAll(/(W\/)?"([^"]*)"/g)].map(([, weak, tag = '']) => ({ weak: weak !== undefined, tag }));
+}
