@@ -29,13 +29,15 @@ main() {
   step 'Register a user'
   ask POST /user/register "{\"name\":\"Alice\",\"email\":\"$email\"}"
   expect 201 "\"email\":\"$email\""
+  alice=$(header location)
+  alice=${alice##*/}
   ask GET /user/users
   expect 200 "\"email\":\"$email\""
 
   step 'Create a task'
   ask POST /tasks '{"title":"Buy milk","description":"2L whole"}'
   expect 201 '"title":"Buy milk"'
-  location=$(sed -n 's/^[Ll]ocation: *//p' "$work/head" | tr -d '\r')
+  location=$(header location)
   id=${location##*/}
   ask GET /tasks
   expect 200 "\"id\":\"$id\""
@@ -46,6 +48,41 @@ main() {
   ask POST /tasks '{"title":""}'
   expect 400 '"pointer":"/body/title"'
 
+  step 'Give a task to Alice'
+  ask POST /tasks "{\"title\":\"Prepare the review\",\"assigneeId\":\"$alice\",\"labels\":[\"demo\"]}"
+  expect 201 "\"assigneeId\":\"$alice\""
+  task=$(header location)
+  ask POST /tasks '{"title":"For nobody we know","assigneeId":"00000000-0000-7000-8000-000000000000"}'
+  expect 409 '/problems/unknown-assignee"'
+
+  step 'She finishes it; who has not seen that cannot undo it unseen'
+  ask PATCH "$task" '{"status":"done"}' 'If-Match: "1"'
+  expect 200 '"version":2'
+  ask PATCH "$task" '{"status":"todo"}' 'If-Match: "1"'
+  expect 412 '/problems/precondition-failed"'
+
+  step 'Sent twice, done once'
+  key="Idempotency-Key: demo-$(date +%s)-$$"
+  ask POST /tasks '{"title":"Only one of these"}' "$key"
+  expect 201 '"title":"Only one of these"'
+  once=$(header location)
+  ask POST /tasks '{"title":"Only one of these"}' "$key"
+  expect 201 "\"id\":\"${once##*/}\""
+  [ "$(header idempotent-replayed)" = true ] || fail 'the second answer should be the first again'
+
+  step 'Delete the user, and see the task unassigned'
+  ask DELETE "/user/users/$alice"
+  expect 204 ''
+  tries=0
+  until ask GET "$task" && grep -q '"assigneeId":null' "$work/body"; do
+    tries=$((tries + 1))
+    [ $tries -lt 50 ] || fail 'the task should be unassigned by now'
+    sleep 0.2
+  done
+  expect 200 '"version":3'
+  ask GET '/tasks/feed?limit=1'
+  expect 200 '"type":"task.'
+
   printf '\n%d answers from %s, all as they should be.\n' "$answers" "$base"
 }
 
@@ -55,15 +92,11 @@ step() {
   printf '\n%s\n' "$1"
 }
 
-# ask METHOD PATH [JSON]: shows the request and its answer, and keeps the answer in $work.
+# ask METHOD PATH [JSON [HEADER]]: shows the request and its answer, and keeps the answer in $work.
 ask() {
-  if [ $# -eq 3 ]; then
-    printf '  curl -X %s -H "Content-Type: application/json" -d '\''%s'\'' %s\n' "$1" "$3" "$base$2"
-    set -- -X "$1" -H 'Content-Type: application/json' -d "$3" "$base$2"
-  else
-    printf '  curl %s\n' "$base$2"
-    set -- "$base$2"
-  fi
+  shown="curl$([ "$1" = GET ] || echo " -X $1")${4:+ -H '$4'}${3:+ -H 'Content-Type: application/json' -d '$3'}"
+  printf '  %s %s\n' "$shown" "$base$2"
+  set -- -X "$1" ${4:+-H "$4"} ${3:+-H 'Content-Type: application/json' -d "$3"} "$base$2"
   if ! curl -sS --max-time 10 -D "$work/head" -o "$work/body" "$@" 2>"$work/error"; then
     fail "nothing answers at $base ($(cat "$work/error")): run npm start, or name another address"
   fi
@@ -71,10 +104,15 @@ ask() {
   printf '  %s  %s\n' "$status" "$(show)"
 }
 
-# expect STATUS TEXT: the answer has this status, and this text in its body.
+# header NAME: of the answer, in small letters.
+header() {
+  tr -d '\r' < "$work/head" | awk -v name="$1" 'tolower($0) ~ "^" name ": " { sub(/^[^:]*: */, ""); print }'
+}
+
+# expect STATUS TEXT: the answer has this status, and this text in its body, if any.
 expect() {
   [ "$status" = "$1" ] || fail "the status should be $1: $(cat "$work/body")"
-  grep -qF -- "$2" "$work/body" || fail "this should be in the answer: $2"
+  [ -z "$2" ] || grep -qF -- "$2" "$work/body" || fail "this should be in the answer: $2"
   answers=$((answers + 1))
 }
 

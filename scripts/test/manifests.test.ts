@@ -2,7 +2,7 @@
  * Holds kubernetes/ to the truth: the contracts, the environment that the services read, the versions in package.json.
  * A failure begins with what to do.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { parse, parseAllDocuments } from 'yaml';
 import { variables } from '../../services/runtime/src/environment.ts';
@@ -19,6 +19,13 @@ const services = readdirSync(new URL('generated/', root)).flatMap((file) =>
   file.endsWith('.yaml') ? [file.replace('.yaml', '')] : [],
 );
 const postgres = only(find<Deployment>('Deployment', 'postgres').spec.template.spec.containers);
+
+/** What a service reads beside what every service reads. */
+const own: Record<string, Record<string, { default?: unknown }> | undefined> = {};
+for (const service of services) {
+  const file = new URL(`services/${service}/src/environment.ts`, root);
+  if (existsSync(file)) own[service] = ((await import(file.href)) as { variables: Record<string, object> }).variables;
+}
 
 describe('the manifests', () => {
   it('are YAML without a key that stands twice', () => {
@@ -59,13 +66,13 @@ describe.each(services)('%s', (name) => {
 
   it('is given the variables that it reads, and no others', () => {
     const given = container.env.map((variable) => variable.name);
-    const known = Object.entries<{ default?: unknown }>(variables);
-    const missing = known.flatMap(([variable, about]) =>
+    const known: Record<string, { default?: unknown }> = { ...variables, ...own[name] };
+    const missing = Object.entries(known).flatMap(([variable, about]) =>
       about.default === undefined && !given.includes(variable) ? [variable] : [],
     );
     hold(`${file}: add these to env, they have no default`, missing, []);
-    const unread = given.filter((variable) => !(variable in variables));
-    hold(`${file}: remove these from env, services/runtime/src/environment.ts does not read them`, unread, []);
+    const unread = given.filter((variable) => !(variable in known));
+    hold(`${file}: remove these from env, no environment.ts of the service or the runtime reads them`, unread, []);
   });
 
   it('listens on the ports that its container names', () => {
@@ -108,6 +115,14 @@ describe.each(services)('%s', (name) => {
       valueOf(container, 'POSTGRES_DB'),
       database,
     );
+  });
+
+  it('meets its neighbours at their Services', () => {
+    for (const { name: variable, value } of container.env.filter((each) => each.name.endsWith('_SERVICE_URL'))) {
+      const { hostname, port } = new URL(value ?? '');
+      const { ports } = find<Service>('Service', hostname).spec;
+      hold(`${file}: set ${variable} to the port of that Service`, Number(port || 80), only(ports).port);
+    }
   });
 
   it('has a role with its own schema and its own password', () => {

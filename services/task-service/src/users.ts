@@ -14,7 +14,7 @@ const timeoutMs = 1000;
 const knownMs = 5000;
 const knownMax = 10_000;
 const waitSeconds = 20;
-const pauseMs = 500;
+const pauseMs = 200;
 
 export class Users {
   readonly #client: Client<paths, 'application/json'>;
@@ -79,7 +79,11 @@ export class Users {
     });
     if (!data) throw new Error('the user service refused its feed');
     const { items, nextCursor } = data;
-    if (items.length === 0) return;
+    if (items.length === 0) {
+      // One that stops answers at once: it must not be asked again and again.
+      await sleep(pauseMs, undefined, { signal });
+      return;
+    }
     const deleted = items.filter(({ type }) => type === 'user.deleted').map(({ subject }) => subject);
     for (const id of deleted) this.#known.delete(id);
     await db.transaction(async (transaction) => {
