@@ -9,8 +9,8 @@ export function etagOf(body: unknown): string {
 }
 
 /** Whether the client has it already: `If-None-Match` names its `ETag`, by the weak comparison (§13.1.2). */
-export function isNamed(ifNoneMatch: string | undefined, etag: string): boolean {
-  if (ifNoneMatch === undefined) return false;
+export function isNamed(ifNoneMatch: string | undefined, etag: string | undefined): boolean {
+  if (ifNoneMatch === undefined || etag === undefined) return false;
   return ifNoneMatch.trim() === '*' || tagsIn(ifNoneMatch).some(({ tag }) => `"${tag}"` === etag);
 }
 

@@ -1,5 +1,4 @@
 /** Contract + handlers → Express app. The contract is the route table; the middleware stands here in order. */
-import { once as nextEvent } from 'node:events';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import cors from 'cors';
@@ -156,7 +155,7 @@ function headersOf({ parameters }: Operation, req: Request): Record<string, stri
 /** Comes when the client has closed the connection, or has its answer. */
 function gone(res: Response): AbortSignal {
   const controller = new AbortController();
-  void nextEvent(res, 'close').finally(() => {
+  res.once('close', () => {
     controller.abort();
   });
   return controller.signal;
@@ -178,16 +177,11 @@ async function send(
     res.set(name, name === 'Location' ? basePathOf(contract, req) + value : value);
   }
   if (replayed) res.set('Idempotent-Replayed', 'true');
-  if (stream) {
-    await sendEvents(res, stream);
-  } else if (body === undefined) {
-    res.end();
-  } else {
-    if (declared?.headers.has('Link')) res.set(linkToNext(req, body));
-    if (declared?.headers.has('ETag')) res.set('ETag', etagOf(body));
-    if (req.method === 'GET' && isNamed(req.get('If-None-Match'), res.get('ETag') ?? '')) res.status(304).end();
-    else res.json(body);
-  }
+  if (declared?.headers.has('ETag') && body !== undefined) res.set('ETag', etagOf(body));
+  if (stream) await sendEvents(res, stream);
+  else if (body === undefined) res.end();
+  else if (req.method === 'GET' && isNamed(req.get('If-None-Match'), res.get('ETag'))) res.status(304).end();
+  else res.set(declared?.headers.has('Link') ? linkToNext(req, body) : {}).json(body);
 }
 
 /** Until the stream ends or the client goes. */

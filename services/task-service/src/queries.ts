@@ -281,15 +281,22 @@ export async function unassign(db: Queryable, userIds: string[]): Promise<void> 
            on conflict (id) do update set deleted_at = excluded.deleted_at`,
     values: [userIds],
   });
-  await db.query({
+  // A statement has a time limit, and somebody may have a hundred thousand tasks.
+  while ((await unassignSome(db, userIds)) > 0);
+}
+
+async function unassignSome(db: Queryable, userIds: string[]): Promise<number> {
+  const unassigned = await db.query({
     name: 'unassign-tasks',
     text: `with task as (
              update task_service.tasks
              set assignee_id = null, updated_at = greatest(now(), updated_at), version = version + 1
-             where assignee_id = any ($1::uuid[])
+             where id in (select id from task_service.tasks where assignee_id = any ($1::uuid[]) limit 500 for update)
              returning id, version
            )
-           insert into task_service.events (type, subject, version) select 'task.updated', id, version from task`,
+           insert into task_service.events (type, subject, version) select 'task.updated', id, version from task
+           returning position`,
     values: [userIds],
   });
+  return unassigned.length;
 }

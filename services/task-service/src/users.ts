@@ -10,7 +10,7 @@ import { findUsersCursor, moveUsersCursor, unassign } from './queries.ts';
 
 /** How long a request waits for the user service. */
 const timeoutMs = 1000;
-/** For how long a user who was there is taken to be there still; `follow` undoes what is wrong by then. */
+/** For how long a user who was there is taken to be there still. Wrong by then, it is found out when the task is written. */
 const knownMs = 5000;
 const knownMax = 10_000;
 const waitSeconds = 20;
@@ -21,7 +21,8 @@ export class Users {
   readonly #known = new LRUCache<string, true>({
     max: knownMax,
     ttl: knownMs,
-    // Asked once for all who want to know at the same time.
+    // Asked once for all who want to know at the same time, and answered even if there is no room to remember it.
+    ignoreFetchAbort: true,
     fetchMethod: async (id) => ((await this.#exists(id)) ? true : undefined),
   });
 
@@ -85,7 +86,6 @@ export class Users {
       return;
     }
     const deleted = items.filter(({ type }) => type === 'user.deleted').map(({ subject }) => subject);
-    for (const id of deleted) this.#known.delete(id);
     await db.transaction(async (transaction) => {
       const isOurs = await moveUsersCursor(transaction, cursor, nextCursor);
       if (isOurs && deleted.length > 0) await unassign(transaction, deleted);
