@@ -7,7 +7,7 @@ import * as OpenApiValidator from 'express-openapi-validator';
 import helmet from 'helmet';
 import type { Logger } from 'pino';
 import { etagOf, isNamed } from './conditional.ts';
-import type { Contract, Operation } from './contract.ts';
+import type { Contract, Document, Operation } from './contract.ts';
 import type { Database, Queryable } from './database.ts';
 import type { Answer } from './handlers.ts';
 import type { Health } from './health.ts';
@@ -52,8 +52,7 @@ export function createService(service: Service): Express {
   app.use(requireOperation, readJson, refuseUnstorable);
   app.use(
     OpenApiValidator.middleware({
-      // It changes the document that it is given.
-      apiSpec: structuredClone(contract.document) as never,
+      apiSpec: forValidator(contract.document) as never,
       // The tests do that, so that a start need not.
       validateApiSpec: false,
       validateRequests: { allErrors: true },
@@ -66,6 +65,17 @@ export function createService(service: Service): Express {
   app.use(dispatch(contract, handlers as Record<string, Handler | undefined>, db, health));
   app.use(problemHandler(contract));
   return app;
+}
+
+/**
+ * A copy, because the validator changes what it is given. It would refuse `?email=a@b.example` and `?q=two+words`, for
+ * reserved characters that a query may hold (RFC 3986 §3.4): each parameter allows them.
+ */
+function forValidator(document: Document): unknown {
+  return JSON.parse(JSON.stringify(document), (_key, value: unknown) => {
+    const isQueryParameter = typeof value === 'object' && value !== null && 'in' in value && value.in === 'query';
+    return isQueryParameter ? { ...value, allowReserved: true } : value;
+  });
 }
 
 /** What every handler is, seen from here; `implement()` has checked what each takes and answers. */
