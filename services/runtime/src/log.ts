@@ -50,12 +50,12 @@ function facts(res: ServerResponse & { req?: IncomingMessage }) {
 
 /** That the database is away is no fault of the service, and would be said at each request. */
 function levelOf(req: IncomingMessage, res: ServerResponse): 'debug' | 'info' | 'warn' | 'error' {
-  if (isProbe(req)) return 'debug';
+  if (isRoutine(req, res)) return 'debug';
   if (res.statusCode === 503) return 'warn';
   return res.statusCode >= 500 ? 'error' : 'info';
 }
 
-/** Orchestrators ask for the health every few seconds. */
-function isProbe(req: IncomingMessage): boolean {
-  return /\/health(\/live)?$/.test(req.url ?? '');
+/** Orchestrators ask for the health every few seconds, and followers for what is new. */
+function isRoutine({ url = '' }: IncomingMessage, res: ServerResponse): boolean {
+  return /\/health(\/live)?$/.test(url) || (/\/feed\?.*wait=/.test(url) && res.statusCode < 400);
 }

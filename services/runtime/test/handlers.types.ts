@@ -34,14 +34,26 @@ interface Operations {
       404: ProblemResponse;
     };
   };
+  followNotes: {
+    parameters: { query?: never; header?: { 'Last-Event-ID'?: string }; path?: never; cookie?: never };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: { 'X-Request-Id': string; 'Cache-Control': 'no-cache'; ETag?: string; [name: string]: unknown };
+        content: { 'application/json': { items: Note[] }; 'text/event-stream': string };
+      };
+    };
+  };
 }
 
 declare const note: Note;
 declare const noteWithMore: Note & { secret: string };
+declare const stream: AsyncGenerator<string>;
 const headers = { Location: '/notes/1' };
 const right = {
   createNote: () => Promise.resolve({ status: 201 as const, headers, body: note }),
   deleteNote: () => Promise.resolve({ status: 204 as const }),
+  followNotes: () => Promise.resolve({ status: 200 as const, stream }),
 } satisfies Handlers<Operations>;
 
 // What is right compiles.
@@ -54,6 +66,11 @@ implement<Operations>()({
   async deleteNote({ path, query }) {
     const limit: number = query.limit;
     return path.noteId && limit ? { status: 204 } : { status: 404, problem: { detail: 'No such note.' } };
+  },
+  async followNotes({ accept, headers, db }) {
+    const after: string | undefined = headers['Last-Event-ID'];
+    if (accept === 'text/event-stream') return { status: 200, stream };
+    return { status: 200, body: { items: await db.query<Note>({ text: 'select', values: [after] }) } };
   },
 });
 
@@ -139,6 +156,38 @@ implement<Operations>()({
   },
 });
 
+// An excess field beside an event stream does not.
+implement<Operations>()({
+  ...right,
+  // @ts-expect-error `secret` is not declared
+  async followNotes({ accept }) {
+    return accept === 'text/event-stream' ? { status: 200, stream } : { status: 200, body: { items: [noteWithMore] } };
+  },
+});
+
+// An event stream where none is declared does not, nor a media type that the operation does not have.
+implement<Operations>()({
+  ...right,
+  // @ts-expect-error createNote answers with JSON only
+  async createNote() {
+    return { status: 201, headers, stream };
+  },
+  async followNotes({ accept }) {
+    // @ts-expect-error it is `text/event-stream`
+    return accept === 'text/plain' ? { status: 200, stream } : { status: 200, stream };
+  },
+});
+
+// A header that is not declared does not.
+implement<Operations>()({
+  ...right,
+  async followNotes({ headers: given }) {
+    // @ts-expect-error it is `Last-Event-ID`
+    String(given['Last-Event-Id']);
+    return { status: 200, stream };
+  },
+});
+
 // A misspelt parameter does not.
 implement<Operations>()({
   ...right,
@@ -153,7 +202,7 @@ implement<Operations>()({
 
 // A missing handler does not.
 // @ts-expect-error `deleteNote` is missing
-implement<Operations>()({ createNote: right.createNote });
+implement<Operations>()({ createNote: right.createNote, followNotes: right.followNotes });
 
 // A renamed operation does not: its handler has a name that the contract no longer has.
 // @ts-expect-error `removeNote` is not an operation
