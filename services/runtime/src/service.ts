@@ -188,9 +188,12 @@ async function send(
   }
   if (replayed) res.set('Idempotent-Replayed', 'true');
   if (declared?.headers.has('ETag') && body !== undefined) res.set('ETag', etagOf(body));
+  const isKnown = req.method === 'GET' && isNamed(req.get('If-None-Match'), res.get('ETag'));
+  // Express would answer it too, also where there is no ETag.
+  delete req.headers['if-none-match'];
   if (stream) await sendEvents(res, stream);
   else if (body === undefined) res.end();
-  else if (req.method === 'GET' && isNamed(req.get('If-None-Match'), res.get('ETag'))) res.status(304).end();
+  else if (isKnown) res.status(304).end();
   else res.set(declared?.headers.has('Link') ? linkToNext(req, body) : {}).json(body);
 }
 

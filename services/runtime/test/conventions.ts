@@ -21,6 +21,8 @@ export interface Subject {
   table: string;
   /** The prefix that the service has outside. */
   prefix: string;
+  /** Makes a body that conflicts with what there is, if one can. */
+  conflicts?: (base: string) => Promise<object>;
 }
 
 export interface Answer {

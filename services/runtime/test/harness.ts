@@ -24,7 +24,11 @@ export interface TestService {
 }
 
 /** Serves `name` as `main.ts` would, every answer held to the contract, on a new and migrated database. */
-export async function serve(name: string, makeHandlers: (health: Health) => object): Promise<TestService> {
+export async function serve(
+  name: string,
+  makeHandlers: (health: Health) => object,
+  corsOrigins = ['https://board.example'],
+): Promise<TestService> {
   const environment = await newEnvironment(name);
   const logger = createLogger(name, environment.LOG_LEVEL);
   const db = new Database(environment, schemaOf(name), logger);
@@ -40,7 +44,7 @@ export async function serve(name: string, makeHandlers: (health: Health) => obje
     metrics: createMetrics(db),
     logger,
     validateResponses: true,
-    corsOrigins: environment.CORS_ORIGINS,
+    corsOrigins,
   });
   const server = createServer({ requireHostHeader: false }, app);
   const url = await listen(server);
@@ -75,7 +79,7 @@ export async function newEnvironment(name: string): Promise<Environment> {
     LOG_LEVEL: 'silent',
     VALIDATE_RESPONSES: true,
     SHUTDOWN_DELAY_MS: 0,
-    CORS_ORIGINS: ['https://board.example'],
+    CORS_ORIGINS: [],
   };
 }
 

@@ -3,7 +3,8 @@ import { feedHandler } from '@task-manager/runtime/feed';
 import { implement } from '@task-manager/runtime/handlers';
 import { healthHandlers, type Health } from '@task-manager/runtime/health';
 import type { components, operations } from '../../../generated/task-service.server.d.ts';
-import { deleteTask, findTask, findTasks, insertTasks, updateTask } from './queries.ts';
+import { findTasks } from './list.ts';
+import { deleteTask, findTask, insertTasks, updateTask } from './queries.ts';
 import type { Users } from './users.ts';
 
 type EventType = components['schemas']['TaskEvent']['type'];

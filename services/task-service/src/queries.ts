@@ -1,15 +1,13 @@
-/** Every SQL statement of the task service, one function each. */
-import type { Queryable, Statement } from '@task-manager/runtime/database';
+/** Every SQL statement of the task service but that of the list, one function each. */
+import type { Queryable } from '@task-manager/runtime/database';
 import { newId, timeOf } from '@task-manager/runtime/ids';
-import { readCursor, toPage, type Page, type Place } from '@task-manager/runtime/paging';
-import type { components, operations } from '../../../generated/task-service.server.d.ts';
+import type { components } from '../../../generated/task-service.server.d.ts';
 
 type Task = components['schemas']['Task'];
 type NewTask = components['schemas']['NewTask'];
 type TaskChanges = components['schemas']['TaskChanges'];
-type ListQuery = operations['listTasks']['parameters']['query'];
 
-const columns = `id, title, description, status, priority, due_date as "dueDate", assignee_id as "assigneeId", labels,
+export const columns = `id, title, description, status, priority, due_date as "dueDate", assignee_id as "assigneeId", labels,
   created_at as "createdAt", updated_at as "updatedAt", completed_at as "completedAt", version`;
 
 /**
@@ -84,10 +82,10 @@ export async function updateTask(
     values: [id, JSON.stringify(changes), versions, assignees],
   });
   const { found, assignable, ...task } = row as NonNullable<typeof row>;
-  if (!found) return 'not found';
-  if (!assignable) return 'unknown assignee';
-  // Without a match every column of the left join is null.
-  return (task.id as string | null) === null ? 'stale' : task;
+  // Where the left join finds nothing, all its columns are null.
+  if ((task.id as string | null) !== null) return task;
+  if (found && !assignable) return 'unknown assignee';
+  return missed(found, versions);
 }
 
 /** Deletes a task that has one of `versions` (null is any), and writes the event that tells of it. */
@@ -109,8 +107,12 @@ export async function deleteTask(
            select exists (select from task_service.tasks where id = $1) as found, exists (select from task) as deleted`,
     values: [id, versions],
   });
-  if (row?.deleted) return 'deleted';
-  return row?.found ? 'stale' : 'not found';
+  return row?.deleted ? 'deleted' : missed(row?.found, versions);
+}
+
+/** Why a statement missed what was there when it began: it has another version, or somebody deleted it meanwhile. */
+function missed(found: boolean | undefined, versions: string[] | null): 'stale' | 'not found' {
+  return found && versions ? 'stale' : 'not found';
 }
 
 export async function findTask(db: Queryable, id: string): Promise<Task | undefined> {
@@ -120,107 +122,6 @@ export async function findTask(db: Queryable, id: string): Promise<Task | undefi
     values: [id],
   });
   return task;
-}
-
-/**
- * One page of the tasks that fit the filters, in the order of `sort`.
- *
- * @throws {InvalidRequest} when the cursor was given for other filters or another sort.
- */
-export async function findTasks(db: Queryable, { limit, cursor, ...list }: ListQuery): Promise<Page<Task>> {
-  const name = ['listTasks', list];
-  const { key } = orders[list.sort];
-  const rows: Task[] = [];
-  for (const part of partsOf(list, readCursor(name, cursor))) {
-    if (rows.length <= limit) rows.push(...(await db.query<Task>(selectPart(list, part, limit + 1 - rows.length))));
-  }
-  return toPage(name, rows, limit, (task) => (key ? task[key.field] : null));
-}
-
-type List = Omit<ListQuery, 'limit' | 'cursor'>;
-
-/** An order of the list: by a key that may be null for some tasks, which then come last, and by id where it is equal. */
-interface Order {
-  direction: 'asc' | 'desc';
-  key?: { column: string; type: string; field: 'dueDate' | 'updatedAt' | 'priority'; nullable: boolean };
-}
-
-const dueDate = { column: 'due_date', type: 'date', field: 'dueDate', nullable: true } as const;
-const updatedAt = { column: 'updated_at', type: 'timestamptz', field: 'updatedAt', nullable: false } as const;
-const priority = { column: 'priority', type: 'task_service.priority', field: 'priority', nullable: false } as const;
-
-const orders: Record<List['sort'], Order> = {
-  // Ids sort by the time they were made.
-  createdAt: { direction: 'asc' },
-  '-createdAt': { direction: 'desc' },
-  dueDate: { direction: 'asc', key: dueDate },
-  '-dueDate': { direction: 'desc', key: dueDate },
-  '-updatedAt': { direction: 'desc', key: updatedAt },
-  priority: { direction: 'desc', key: priority },
-};
-
-/** A run of the list within which one index gives the order. */
-interface Part {
-  /** Whether its tasks have the key that the list is sorted by. */
-  keyed: boolean;
-  after: Place | undefined;
-}
-
-function partsOf({ sort, dueBefore, dueAfter }: List, after: Place | undefined): Part[] {
-  const { key } = orders[sort];
-  if (!key?.nullable) return [{ keyed: key !== undefined, after }];
-  if (after?.key === null) return [{ keyed: false, after }];
-  const withoutKey = dueBefore === undefined && dueAfter === undefined ? [{ keyed: false, after: undefined }] : [];
-  return [{ keyed: true, after }, ...withoutKey];
-}
-
-function selectPart(list: List, { keyed, after }: Part, limit: number): Statement {
-  const { key, direction } = orders[list.sort];
-  const values: unknown[] = [];
-  const bind = (value: unknown) => `$${values.push(value)}`;
-  const beyond = direction === 'asc' ? '>' : '<';
-  const conditions = filter(list, bind);
-  if (key?.nullable) conditions.push(`${key.column} is ${keyed ? 'not null' : 'null'}`);
-  if (after && !(keyed && key)) conditions.push(`id ${beyond} ${bind(after.id)}`);
-  if (after && keyed && key) {
-    conditions.push(`(${key.column}, id) ${beyond} (${bind(after.key)}::${key.type}, ${bind(after.id)}::uuid)`);
-  }
-  const text = `select ${columns}
-           from task_service.tasks
-           ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''}
-           order by ${keyed && key ? `${key.column} ${direction}, ` : ''}id ${direction}
-           limit ${bind(limit)}`;
-  return { text, values, ...(isOrderedByIndex(list) && { name: nameOf(list, keyed, after) }) };
-}
-
-function filter(list: List, bind: (value: unknown) => string): string[] {
-  const conditions: Record<keyof Omit<List, 'sort'>, (value: string) => string> = {
-    status: (value) => `status = ${bind(value)}`,
-    assigneeId: (value) => `assignee_id = ${bind(value)}`,
-    label: (value) => `labels @> array[${bind(value)}]`,
-    dueBefore: (value) => `due_date < ${bind(value)}`,
-    dueAfter: (value) => `due_date > ${bind(value)}`,
-    q: (value) => `search @@ websearch_to_tsquery('simple', ${bind(value)})`,
-  };
-  return Object.entries(conditions).flatMap(([name, condition]) => {
-    const value = list[name as keyof typeof conditions];
-    return value === undefined ? [] : [condition(value)];
-  });
-}
-
-/**
- * Whether one index has just these tasks in just this order. Only then is the statement prepared: of any other it depends
- * on the values which index is best, so that PostgreSQL plans it anew each time.
- */
-function isOrderedByIndex({ sort, ...filters }: List): boolean {
-  const names = Object.keys(filters);
-  if (names.length === 0) return true;
-  if (sort === 'dueDate' || sort === '-dueDate') return names.every((name) => name.startsWith('due'));
-  return orders[sort].key === undefined && ['status', 'assigneeId'].includes(names.join());
-}
-
-function nameOf({ sort, ...filters }: List, keyed: boolean, after: Place | undefined): string {
-  return ['find-tasks', sort, ...Object.keys(filters), keyed ? 'keyed' : '', after ? 'after' : ''].join(' ').trimEnd();
 }
 
 /**

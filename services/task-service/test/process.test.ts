@@ -1,12 +1,11 @@
 /** The service as a process: how it starts, what it logs and measures, how it stops. */
-import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Server } from 'node:net';
-import { fileURLToPath } from 'node:url';
+import { connect, createServer, type Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Environment } from '@task-manager/runtime/environment';
 import { newEnvironment } from '../../runtime/test/harness.ts';
+import { freePort, runService, untilStatus, type Process } from '../../runtime/test/processes.ts';
 
 let environment: Environment;
 let running: Process[] = [];
@@ -19,51 +18,10 @@ afterEach(async () => {
   running = [];
 });
 
-interface Process {
-  child: ChildProcess;
-  url: string;
-  metricsUrl: string;
-  exited: Promise<number | null>;
-  /** What it has written to standard output and standard error. */
-  output(): string;
-}
-
 async function run(overrides: Partial<Record<keyof Environment, string>> = {}): Promise<Process> {
-  const [port, metricsPort] = [await freePort(), await freePort()];
-  const variables = { ...environment, LOG_LEVEL: 'info', PORT: port, METRICS_PORT: metricsPort, ...overrides };
-  const child = spawn(process.execPath, [fileURLToPath(new URL('../dist/main.js', import.meta.url))], {
-    env: Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, String(value)])),
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (output += data.toString()));
-  const exited = once(child, 'close').then(([code]) => code as number | null);
-  const started = {
-    child,
-    url: `http://127.0.0.1:${port}`,
-    metricsUrl: `http://127.0.0.1:${metricsPort}`,
-    exited,
-    output: () => output,
-  };
+  const started = await runService('task-service', environment, overrides);
   running.push(started);
   return started;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-/** Asks until the answer has the status; fails with the test's time limit. */
-async function until(status: number, url: string): Promise<Response> {
-  for (;;) {
-    const response = await fetch(url).catch(() => undefined);
-    if (response?.status === status) return response;
-    await sleep(20);
-  }
 }
 
 async function createTask({ url }: Process): Promise<Response> {
@@ -92,14 +50,14 @@ describe('starting', () => {
   it('lives and is not ready before the database is there, and becomes ready by itself', async () => {
     const port = await freePort();
     const service = await run({ POSTGRES_PORT: String(port) });
-    const health = await until(503, `${service.url}/health`);
+    const health = await untilStatus(503, `${service.url}/health`);
     expect(health.headers.get('Retry-After')).toBe('1');
     expect(await health.json()).toMatchObject({ status: 503, detail: expect.stringMatching(/starting|reached/) });
     expect((await fetch(`${service.url}/health/live`)).status).toBe(200);
     expect((await createTask(service)).status).toBe(503);
 
     const database = await passOn(port, environment.POSTGRES_PORT);
-    await until(200, `${service.url}/health`);
+    await untilStatus(200, `${service.url}/health`);
     expect((await createTask(service)).status).toBe(201);
 
     service.child.kill('SIGKILL');
@@ -109,7 +67,7 @@ describe('starting', () => {
 
   it('makes the tables once, however many replicas start at once', async () => {
     const replicas = await Promise.all([run(), run(), run()]);
-    await Promise.all(replicas.map(({ url }) => until(200, `${url}/health`)));
+    await Promise.all(replicas.map(({ url }) => untilStatus(200, `${url}/health`)));
     for (const replica of replicas) {
       expect((await createTask(replica)).status).toBe(201);
       const complaints = replica.output().match(/^.*"level":[456]0.*$/gm) ?? [];
@@ -136,7 +94,7 @@ describe('starting', () => {
 
   it('says in one line that its port is taken, and exits with 1', async () => {
     const first = await run();
-    await until(200, `${first.url}/health`);
+    await untilStatus(200, `${first.url}/health`);
     const second = await run({ PORT: new URL(first.url).port });
     expect(await second.exited).toBe(1);
     expect(second.output()).toMatch(/^PORT \d+ is taken: .*\n$/);
@@ -146,17 +104,17 @@ describe('starting', () => {
 describe('stopping', () => {
   it('finishes the request that has begun, is not ready meanwhile, and exits with 0', async () => {
     const service = await run({ SHUTDOWN_DELAY_MS: '300' });
-    await until(200, `${service.url}/health`);
+    await untilStatus(200, `${service.url}/health`);
     const slow = connect(Number(new URL(service.url).port), '127.0.0.1');
     let answer = '';
     slow.on('data', (data) => (answer += data.toString()));
     slow.write(
       'POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{"title"',
     );
-    await until(200, `${service.url}/health`);
+    await untilStatus(200, `${service.url}/health`);
 
     service.child.kill('SIGTERM');
-    const health = await until(503, `${service.url}/health`);
+    const health = await untilStatus(503, `${service.url}/health`);
     expect(await health.json()).toMatchObject({ detail: 'The service is shutting down.' });
     await sleep(500); // past the delay: by now only what has begun keeps it alive
     slow.write(':"Buy milk"}');
@@ -167,9 +125,9 @@ describe('stopping', () => {
 
   it('ends at once at the second signal', async () => {
     const service = await run({ SHUTDOWN_DELAY_MS: '60000' });
-    await until(200, `${service.url}/health`);
+    await untilStatus(200, `${service.url}/health`);
     service.child.kill('SIGTERM');
-    await until(503, `${service.url}/health`);
+    await untilStatus(503, `${service.url}/health`);
     service.child.kill('SIGTERM');
     expect(await service.exited).toBe(1);
   });
@@ -178,7 +136,7 @@ describe('stopping', () => {
 describe('watching', () => {
   it('logs a line for each request, as JSON, and no password', async () => {
     const service = await run();
-    await until(200, `${service.url}/health`);
+    await untilStatus(200, `${service.url}/health`);
     await fetch(`${service.url}/tasks`, { headers: { 'X-Request-Id': 'look-for-me' } });
     service.child.kill('SIGTERM');
     await service.exited;
@@ -197,7 +155,7 @@ describe('watching', () => {
 
   it('measures requests, the pool and the event loop, on a port of their own', async () => {
     const service = await run();
-    await until(200, `${service.url}/health`);
+    await untilStatus(200, `${service.url}/health`);
     await createTask(service);
     await fetch(`${service.url}/nowhere`);
     const metrics = await (await fetch(`${service.metricsUrl}/metrics`)).text();

@@ -1,9 +1,20 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import createClient, { type Client } from 'openapi-fetch';
-import type { paths } from '../../../generated/task-service.d.ts';
+import { parse } from 'yaml';
+import type { components, paths } from '../../../generated/task-service.d.ts';
 import { serve, type TestService } from '../../runtime/test/harness.ts';
 import { taskHandlers } from '../src/handlers.ts';
 import { Users } from '../src/users.ts';
+
+const contract = parse(readFileSync(new URL('../../../generated/task-service.yaml', import.meta.url), 'utf8')) as {
+  components: {
+    schemas: {
+      Status: { enum: components['schemas']['Status'][] };
+      Priority: { enum: components['schemas']['Priority'][] };
+    };
+  };
+};
 
 /** No test here gives a task to anybody: assignment.test.ts does. */
 const nobody = new Users('http://localhost:1');
@@ -75,6 +86,48 @@ describe('createTask', () => {
     expect(data?.title).toBe(title);
   });
 
+  it('takes every status and priority that the contract has', async () => {
+    const { Status, Priority } = contract.components.schemas;
+    for (const status of Status.enum) {
+      const { data } = await api.POST('/tasks', { body: { title: 'x', status } });
+      expect(data).toMatchObject({ status, completedAt: status === 'done' ? data?.createdAt : null });
+    }
+    for (const priority of Priority.enum) {
+      expect((await api.POST('/tasks', { body: { title: 'x', priority } })).data?.priority).toBe(priority);
+    }
+    expect([Status.enum.length, Priority.enum.length]).toEqual([3, 3]);
+  });
+
+  it('takes every day of the calendar, and nothing else for one', async () => {
+    for (const dueDate of ['0001-01-01', '2024-02-29', '2026-12-24', '9999-12-31', null]) {
+      expect((await api.POST('/tasks', { body: { title: 'x', dueDate } })).data?.dueDate).toBe(dueDate);
+    }
+    for (const dueDate of [
+      '2026-02-30',
+      '2026-02-29',
+      '0000-01-01',
+      '2026-13-01',
+      '2026-1-1',
+      '',
+      '2026-12-24T00:00:00Z',
+    ]) {
+      const { error } = await api.POST('/tasks', { body: { title: 'x', dueDate } });
+      const errors = expect.arrayContaining([expect.objectContaining({ pointer: '/body/dueDate' })]);
+      expect({ dueDate, error }).toMatchObject({ error: { status: 400, errors } });
+    }
+  });
+
+  it('keeps up to 20 labels as they were given, each once', async () => {
+    const twenty = Array.from({ length: 20 }, (_, index) => `label ${19 - index}`);
+    for (const labels of [[], twenty, ['🥛'.repeat(50), ' ', '{"a,b}', 'NULL', '\\']]) {
+      expect((await api.POST('/tasks', { body: { title: 'x', labels } })).data?.labels).toEqual(labels);
+    }
+    for (const labels of [[...twenty, 'one more'], ['twice', 'twice'], [''], ['x'.repeat(51)], ['a\0']]) {
+      const { error } = await api.POST('/tasks', { body: { title: 'x', labels } });
+      expect(error).toMatchObject({ status: 400, errors: [{ pointer: expect.stringMatching(/^\/body\/labels/) }] });
+    }
+  });
+
   it('names each place that breaks a rule', async () => {
     const { error, response } = await api.POST('/tasks', { body: { title: '', description: 'x'.repeat(10_001) } });
     expect(response.headers.get('Content-Type')).toMatch('application/problem+json');
@@ -88,6 +141,66 @@ describe('createTask', () => {
         { pointer: '/body/description', code: 'maxLength' },
       ],
     });
+  });
+});
+
+describe('createTasks', () => {
+  const many = (number: number) => Array.from({ length: number }, (_, index) => ({ title: `task ${index}` }));
+  const post = (items: { title: string }[]) => api.POST('/tasks/batch', { body: { items } });
+
+  it('stores up to 100, and answers with them in the order they were given', async () => {
+    for (const number of [1, 100]) {
+      const { data, response } = await post(many(number));
+      expect(response.status).toBe(201);
+      expect(data?.items.map(({ title }) => title)).toEqual(many(number).map(({ title }) => title));
+      expect(data?.items[0]).toMatchObject({ status: 'todo', labels: [], version: 1 });
+    }
+  });
+
+  it('stores none of them when one breaks a rule, and says which', async () => {
+    const before = await count();
+    const { error } = await post([...many(3), { title: '' }, ...many(3)]);
+    expect(error).toMatchObject({ status: 400, errors: [{ pointer: '/body/items/3/title', code: 'minLength' }] });
+    for (const number of [0, 101]) {
+      expect((await post(many(number))).error).toMatchObject({ status: 400, errors: [{ pointer: '/body/items' }] });
+    }
+    expect(await count()).toBe(before);
+  });
+
+  async function count(): Promise<number> {
+    return (await service.db.pool.query('select from task_service.tasks')).rowCount ?? 0;
+  }
+});
+
+describe('updateTask', () => {
+  async function update(taskId: string, body: components['schemas']['TaskChanges']) {
+    return (await api.PATCH('/tasks/{taskId}', { params: { path: { taskId } }, body })).data;
+  }
+
+  it('sets completedAt when the task is finished, keeps it while it is, and clears it when it is reopened', async () => {
+    const { id } = await createTask('Finish me');
+    const done = await update(id, { status: 'done' });
+    expect(done).toMatchObject({ status: 'done', completedAt: done?.updatedAt, version: 2 });
+    const renamed = await update(id, { title: 'Finished', status: 'done' });
+    expect(renamed?.completedAt).toBe(done?.completedAt);
+    expect(await update(id, { status: 'in-progress' })).toMatchObject({ completedAt: null });
+  });
+
+  it('empties by null what may be empty, and replaces labels as a whole', async () => {
+    const body = { title: 'x', dueDate: '2026-12-24', labels: ['a', 'b'] };
+    const { data: task } = await api.POST('/tasks', { body });
+    const id = task?.id ?? '';
+    expect(await update(id, { dueDate: null })).toMatchObject({ dueDate: null, labels: ['a', 'b'] });
+    expect(await update(id, { labels: ['c'] })).toMatchObject({ labels: ['c'], title: 'x' });
+    expect(await update(id, { labels: [] })).toMatchObject({ labels: [] });
+    for (const field of ['title', 'description', 'status', 'priority', 'labels']) {
+      const { error } = await api.PATCH('/tasks/{taskId}', {
+        params: { path: { taskId: id } },
+        body: { [field]: null },
+      });
+      const errors = expect.arrayContaining([expect.objectContaining({ pointer: `/body/${field}` })]);
+      expect(error).toMatchObject({ status: 400, errors });
+    }
   });
 });
 
@@ -122,13 +235,111 @@ describe('listTasks', () => {
     expect(sizes.every((size) => size === 100)).toBe(true);
   });
 
-  it('refuses a cursor that it did not give', async () => {
-    const { data: page } = await api.GET('/tasks', { params: { query: { limit: 1 } } });
-    const foreign = Buffer.from(JSON.stringify(['listUsers', page?.items[0]?.id])).toString('base64url');
-    const notAnId = Buffer.from(JSON.stringify(['listTasks', '1'])).toString('base64url');
-    for (const cursor of ['x', 'bm90IEpTT04', 'bnVsbA', foreign, notAnId]) {
-      const { error } = await api.GET('/tasks', { params: { query: { cursor } } });
-      expect(error).toMatchObject({ status: 400, errors: [{ pointer: '/query/cursor' }] });
+  it('finds words in title and description, whatever their letters', async () => {
+    const tasks = await Promise.all(
+      [
+        { title: 'Prepare the Quarterly review', description: 'Zahlen für München' },
+        { title: 'Review the plan', description: 'quarterly, as ever' },
+        { title: 'Planned' },
+      ].map(async (body) => (await api.POST('/tasks', { body })).data?.id),
+    );
+    for (const [q, found] of [
+      ['quarterly', [1, 0]],
+      ['QUARTERLY review', [1, 0]],
+      ['"quarterly review"', [0]],
+      ['münchen', [0]],
+      ['plan', [1]],
+      ['quarterly -plan', [0]],
+      ['planned or münchen', [2, 0]],
+      ['quarterly nowhere', []],
+      ['!!!', []],
+      ["'); drop table task_service.tasks; --", []],
+    ] as const) {
+      const { data } = await api.GET('/tasks', { params: { query: { q } } });
+      expect([q, data?.items.map(({ id }) => id)]).toEqual([q, found.map((index) => tasks[index])]);
+    }
+  });
+
+  it('takes both due bounds for days that are not meant, and tasks without a day for neither', async () => {
+    const label = 'due bounds';
+    for (const dueDate of ['2026-12-23', '2026-12-24', '2026-12-25', null]) {
+      await api.POST('/tasks', { body: { title: 'x', dueDate, labels: [label] } });
+    }
+    const found = async (query: object) =>
+      (await api.GET('/tasks', { params: { query: { label, sort: 'dueDate', ...query } } })).data?.items.map(
+        ({ dueDate }) => dueDate,
+      );
+    expect(await found({})).toEqual(['2026-12-23', '2026-12-24', '2026-12-25', null]);
+    expect(await found({ sort: '-dueDate' })).toEqual(['2026-12-25', '2026-12-24', '2026-12-23', null]);
+    expect(await found({ dueBefore: '2026-12-25' })).toEqual(['2026-12-23', '2026-12-24']);
+    expect(await found({ dueAfter: '2026-12-23' })).toEqual(['2026-12-24', '2026-12-25']);
+    expect(await found({ dueAfter: '2026-12-23', dueBefore: '2026-12-25' })).toEqual(['2026-12-24']);
+    expect(await found({ dueAfter: '2026-12-25', dueBefore: '2026-12-23' })).toEqual([]);
+  });
+
+  it('refuses a filter that is none, with its place', async () => {
+    for (const query of [
+      'status=open',
+      'assigneeId=1',
+      'label=',
+      'label=%00',
+      'dueBefore=2026-02-30',
+      'dueAfter=0000-01-01',
+      'q=%00',
+      'q=',
+      'sort=title',
+    ]) {
+      const answer = await fetch(`${service.url}/tasks?${query}`);
+      const { errors } = (await answer.json()) as { errors: object[] };
+      const pointer = `/query/${query.split('=', 1)[0]}`;
+      expect({ query, status: answer.status, errors }).toMatchObject({ query, status: 400 });
+      expect(errors).toEqual(expect.arrayContaining([expect.objectContaining({ pointer })]));
+    }
+    expect((await fetch(`${service.url}/tasks?q=%ED%A0%80`)).status).toBe(400);
+  });
+
+  it('reads what people write into a query', async () => {
+    for (const query of ['q=two+words', 'q=a%2Bb', 'label=a/b:c@d', "q='x'", 'q=%22%22', 'q=(a|b)%26!']) {
+      expect([query, (await fetch(`${service.url}/tasks?${query}`)).status]).toEqual([query, 200]);
+    }
+  });
+
+  it('refuses a cursor that it did not give, or gave for other filters or another sort', async () => {
+    await createTask('one');
+    await createTask('another');
+    const query = { limit: 1, sort: '-updatedAt', status: 'todo' } as const;
+    const { data: page } = await api.GET('/tasks', { params: { query } });
+    const cursor = page?.nextCursor ?? '';
+    expect((await api.GET('/tasks', { params: { query: { ...query, cursor } } })).response.status).toBe(200);
+    expect((await api.GET('/tasks', { params: { query: { ...query, limit: 7, cursor } } })).response.status).toBe(200);
+    const [name, id] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as string[];
+    const forged = [
+      ['x', id, null],
+      [name, '1', null],
+      [name, id],
+      [name, id, 7],
+      [name, id, {}],
+      [name],
+      null,
+      'text',
+      7,
+    ];
+    for (const other of [
+      { cursor },
+      { ...query, cursor, status: 'done' as const },
+      { ...query, cursor, sort: '-createdAt' as const },
+      { ...query, cursor, label: 'x' },
+      { ...query, cursor: 'bm90IEpTT04' },
+      ...forged.map((parts) => ({ ...query, cursor: Buffer.from(JSON.stringify(parts)).toString('base64url') })),
+    ]) {
+      const { error } = await api.GET('/tasks', { params: { query: other } });
+      expect({ other, error }).toMatchObject({ error: { status: 400, errors: [{ pointer: '/query/cursor' }] } });
+    }
+    for (const key of ['no time', '2026-99-99', '']) {
+      const impossible = Buffer.from(JSON.stringify([name, id, key])).toString('base64url');
+      expect((await api.GET('/tasks', { params: { query: { ...query, cursor: impossible } } })).response.status).toBe(
+        400,
+      );
     }
   });
 

@@ -1,5 +1,5 @@
 /** Every SQL statement of the user service, one function each. */
-import { sqlState, type Queryable } from '@task-manager/runtime/database';
+import { sqlState, type Queryable, type Statement } from '@task-manager/runtime/database';
 import { newId, timeOf } from '@task-manager/runtime/ids';
 import { readCursor, toPage, type Page } from '@task-manager/runtime/paging';
 import type { components, operations } from '../../../generated/user-service.server.d.ts';
@@ -62,9 +62,8 @@ export async function updateUser(
       values: [id, name, email, versions],
     });
     const { found, ...user } = row as NonNullable<typeof row>;
-    if (!found) return 'not found';
-    // Without a match every column of the left join is null.
-    return (user.id as string | null) === null ? 'stale' : user;
+    // Where the left join finds nothing, all its columns are null.
+    return (user.id as string | null) === null ? missed(found, versions) : user;
   } catch (error) {
     if (sqlState(error) === uniqueViolation) return 'email taken';
     throw error;
@@ -92,8 +91,12 @@ export async function deleteUser(
            select exists (select from user_service.users where id = $1) as found, exists (select from "user") as deleted`,
     values: [id, versions],
   });
-  if (row?.deleted) return 'deleted';
-  return row?.found ? 'stale' : 'not found';
+  return row?.deleted ? 'deleted' : missed(row?.found, versions);
+}
+
+/** Why a statement missed who was there when it began: they have another version, or somebody deleted them meanwhile. */
+function missed(found: boolean | undefined, versions: string[] | null): 'stale' | 'not found' {
+  return found && versions ? 'stale' : 'not found';
 }
 
 /**
@@ -103,24 +106,55 @@ export async function deleteUser(
  */
 export async function findUsers(db: Queryable, { limit, cursor, ...filters }: ListQuery): Promise<Page<User>> {
   const list = ['listUsers', filters];
-  const values: unknown[] = [limit + 1];
-  const bind = (value: unknown) => `$${values.push(value)}`;
-  const conditions: string[] = [];
-  const after = readCursor(list, cursor);
-  if (filters.q !== undefined) conditions.push(`search @@ websearch_to_tsquery('simple', ${bind(filters.q)})`);
-  if (filters.email !== undefined) conditions.push(`lower(email) = lower(${bind(filters.email)})`);
-  if (after) conditions.push(`id < ${bind(after.id)}`);
-  const rows = await db.query<User>({
-    // Which index is best for words depends on the words: then it is planned anew each time.
-    ...(filters.q === undefined && { name: ['find-users', ...Object.keys(filters), after ? 'after' : ''].join(' ') }),
+  const before = readCursor(list, cursor)?.id ?? lastId;
+  const near = await db.query<User>(selectNear(filters, before, limit + 1));
+  const isWhole = near.length > limit || filters.q === undefined;
+  return toPage(list, isWhole ? near : await db.query<User>(selectAndSort(filters, before, limit + 1)), limit);
+}
+
+/** The last there can be. */
+const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+
+/**
+ * How many users are looked at, newest first, before all who fit are gathered and sorted instead. How many have these words
+ * PostgreSQL can only guess; so it is not asked to choose.
+ */
+const reach = 8000;
+
+type Filters = Pick<ListQuery, 'q' | 'email'>;
+
+/** Those who fit among the next users. */
+function selectNear({ q, email }: Filters, before: string, limit: number): Statement {
+  return {
+    name: ['find-users', email && 'email', q && 'q'].filter(Boolean).join(' '),
     text: `select ${columns}
-           from user_service.users
-           ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''}
+           from (
+             select * from user_service.users
+             where id < $1 ${email ? 'and lower(email) = lower($3)' : ''}
+             order by id desc
+             limit ${reach}
+           ) as "user"
+           ${q ? `where search @@ websearch_to_tsquery('simple', $${email ? 4 : 3})` : ''}
            order by id desc
-           limit $1`,
-    values,
-  });
-  return toPage(list, rows, limit);
+           limit $2`,
+    values: [before, limit, ...[email, q].filter((value) => value !== undefined)],
+  };
+}
+
+/** All who fit, sorted: behind an offset PostgreSQL looks for them by the filters alone. */
+function selectAndSort({ q, email }: Filters, before: string, limit: number): Statement {
+  return {
+    text: `select ${columns}
+           from (
+             select * from user_service.users
+             where search @@ websearch_to_tsquery('simple', $3) ${email ? 'and lower(email) = lower($4)' : ''}
+             offset 0
+           ) as "user"
+           where id < $1
+           order by id desc
+           limit $2`,
+    values: [before, limit, q, ...(email ? [email] : [])],
+  };
 }
 
 export async function findUser(db: Queryable, id: string): Promise<User | undefined> {

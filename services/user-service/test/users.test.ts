@@ -92,6 +92,76 @@ describe('listUsers', () => {
   });
 });
 
+describe('listUsers, filtered', () => {
+  it('finds the one with an address, whatever its letters, and nobody by part of it', async () => {
+    const { data: user } = await api.POST('/register', { body: { name: 'Mixed', email: 'Mixed.Case@Example.com' } });
+    for (const [email, found] of [
+      ['mixed.case@example.com', [user]],
+      ['MIXED.CASE@EXAMPLE.COM', [user]],
+      ['case@example.com', []],
+    ] as const) {
+      const { data } = await api.GET('/users', { params: { query: { email } } });
+      expect(data).toEqual({ items: found, nextCursor: null });
+    }
+    const both = { email: 'mixed.case@example.com', q: 'nobody' };
+    expect((await api.GET('/users', { params: { query: both } })).data?.items).toEqual([]);
+    const { error } = await api.GET('/users', { params: { query: { email: 'no address' } } });
+    expect(error).toMatchObject({ status: 400, errors: [{ pointer: '/query/email' }] });
+  });
+
+  it('finds words in name and address, in pages that belong to them', async () => {
+    const ids: string[] = [];
+    for (const name of ['Grace Hopper', 'Grace Jones', 'Grace Kelly']) ids.unshift((await registerUser(name)).id);
+    const query = { q: 'grace', limit: 2 };
+    const { data: first } = await api.GET('/users', { params: { query } });
+    const cursor = first?.nextCursor ?? '';
+    const { data: second } = await api.GET('/users', { params: { query: { ...query, cursor } } });
+    expect([...(first?.items ?? []), ...(second?.items ?? [])].map(({ id }) => id)).toEqual(ids);
+    expect((await api.GET('/users', { params: { query: { q: 'HOPPER grace' } } })).data?.items).toMatchObject([
+      { name: 'Grace Hopper' },
+    ]);
+    for (const other of [{ cursor }, { cursor, q: 'hopper' }]) {
+      expect((await api.GET('/users', { params: { query: other } })).response.status).toBe(400);
+    }
+  });
+});
+
+describe('updateUser', () => {
+  const patch = (userId: string, body: { name?: string; email?: string }) =>
+    api.PATCH('/users/{userId}', { params: { path: { userId } }, body });
+
+  it('answers 409 when another user has the address, and changes nothing', async () => {
+    const taken = await registerUser('First');
+    const user = await registerUser('Second');
+    const { error } = await patch(user.id, { name: 'Changed', email: taken.email.toUpperCase() });
+    expect(error).toMatchObject({ type: '/user/problems/email-taken', status: 409 });
+    expect((await api.GET('/users/{userId}', { params: { path: { userId: user.id } } })).data).toEqual(user);
+  });
+
+  it('lets one keep the address in other letters', async () => {
+    const user = await registerUser('Keeper');
+    expect((await patch(user.id, { email: user.email.toUpperCase() })).data).toMatchObject({
+      email: user.email.toUpperCase(),
+      name: 'Keeper',
+      version: 2,
+    });
+  });
+
+  it('lets one of ten have an address that all want at once', async () => {
+    const ids = await Promise.all(Array.from({ length: 10 }, async () => (await registerUser('Wanting')).id));
+    const answers = await Promise.all(ids.map((id) => patch(id, { email: 'only.one@example.com' })));
+    expect(answers.map(({ response }) => response.status).sort()).toEqual([200, ...ids.slice(1).map(() => 409)]);
+  });
+});
+
+describe('deleteUser', () => {
+  it('makes the address free again', async () => {
+    const { id, email } = await registerUser('Leaver');
+    await api.DELETE('/users/{userId}', { params: { path: { userId: id } } });
+    expect((await api.POST('/register', { body: { name: 'Joiner', email } })).response.status).toBe(201);
+  });
+});
+
 describe('getUser', () => {
   it('answers with the user who was registered', async () => {
     const user = await registerUser('Dave');

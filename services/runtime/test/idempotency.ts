@@ -1,0 +1,162 @@
+/** `Idempotency-Key`: each service's tests hold it to these promises, for each of its operations that create. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { send, type Answer, type Subject } from './conventions.ts';
+import { serve, type TestService } from './harness.ts';
+
+export function repeatsSafely(subject: Subject): void {
+  const { name, create, prefix, table } = subject;
+  const schema = name.replaceAll('-', '_');
+  let service: TestService;
+  let base: string;
+
+  beforeAll(async () => {
+    service = await serve(name, subject.handlers);
+    base = service.url + prefix;
+  });
+  afterAll(() => service.stop());
+
+  let keys = 0;
+  const newKey = () => `key ${(keys += 1)}`;
+
+  let bodies = 0;
+  /** Differs from all before. */
+  function newBody(): Record<string, string> {
+    bodies += 1;
+    const { email } = subject.body;
+    return { ...subject.body, [subject.text]: `Number ${bodies}`, ...(email && { email: `${bodies}.${email}` }) };
+  }
+
+  function post(key: string, body: unknown, path = prefix + create): Promise<Answer> {
+    const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': key };
+    return send(service.url + path, 'POST', headers, JSON.stringify(body));
+  }
+
+  async function rows(text: string | undefined): Promise<number> {
+    const { rowCount } = await service.db.pool.query(`select from ${table} where ${subject.text} = $1`, [text]);
+    return rowCount ?? 0;
+  }
+
+  const isReplayed = ({ headers }: Answer) => headers['idempotent-replayed'];
+
+  describe('Idempotency-Key', () => {
+    it('gives the same request its first answer again, and does nothing twice', async () => {
+      const [key, body] = [newKey(), newBody()];
+      const first = await post(key, body);
+      expect(first.status).toBe(201);
+      expect(isReplayed(first)).toBeUndefined();
+      for (let again = 0; again < 3; again++) {
+        const answer = await post(key, body);
+        expect([answer.status, answer.text, isReplayed(answer)]).toEqual([201, first.text, 'true']);
+        expect([answer.headers.location, answer.headers.etag]).toEqual([first.headers.location, '"1"']);
+      }
+      expect(await rows(body[subject.text])).toBe(1);
+    });
+
+    it('gives it also when what was made has changed or is gone', async () => {
+      const [key, body] = [newKey(), newBody()];
+      const first = await post(key, body);
+      await send(service.url + String(first.headers.location), 'DELETE');
+      expect((await post(key, body)).text).toBe(first.text);
+      expect(await rows(body[subject.text])).toBe(0);
+    });
+
+    it('takes for the same what says the same in another order', async () => {
+      const [key, body] = [newKey(), newBody()];
+      const first = await post(key, body);
+      const turned = Object.fromEntries(Object.entries(body).reverse());
+      expect((await post(key, turned)).text).toBe(first.text);
+    });
+
+    it('gives the Location the prefix that the retry came with', async () => {
+      const [key, body] = [newKey(), newBody()];
+      await post(key, body);
+      const { headers } = await post(key, body, create);
+      expect(String(headers.location)).toMatch(/^\/(tasks|users)\//);
+    });
+
+    it('refuses another request with the same key with 422, and does nothing', async () => {
+      const [key, body, other] = [newKey(), newBody(), newBody()];
+      await post(key, body);
+      expect(await post(key, other)).toMatchObject({ status: 422, body: { title: 'Idempotency key reused' } });
+      expect(await rows(other[subject.text])).toBe(0);
+      expect((await post(key, body)).status).toBe(201);
+    });
+
+    it('keeps nothing of a request that was refused', async () => {
+      const [key, body] = [newKey(), newBody()];
+      expect((await post(key, { ...body, [subject.text]: '' })).status).toBe(400);
+      for (const conflict of subject.conflicts ? [await subject.conflicts(base)] : []) {
+        expect((await post(key, conflict)).status).toBe(409);
+      }
+      expect((await post(key, body)).status).toBe(201);
+    });
+
+    it('lets 50 at once do it once', async () => {
+      const [key, body] = [newKey(), newBody()];
+      const answers = await Promise.all(Array.from({ length: 50 }, () => post(key, body)));
+      const created = answers.filter(({ status }) => status === 201);
+      expect(created.filter((answer) => !isReplayed(answer)).length).toBe(1);
+      expect(new Set(created.map(({ text }) => text)).size).toBe(1);
+      for (const { status, body: problem } of answers.filter((answer) => answer.status !== 201)) {
+        expect({ status, type: problem.type }).toEqual({ status: 409, type: `${prefix}/problems/request-in-flight` });
+      }
+      expect(await rows(body[subject.text])).toBe(1);
+      expect((await post(key, body)).status).toBe(201);
+    });
+
+    it('answers 409 while the first is in flight', async () => {
+      const [key, body] = [newKey(), newBody()];
+      const client = await service.db.pool.connect();
+      await client.query('begin');
+      await client.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`${schema} ${key}`]);
+      expect(await post(key, body)).toMatchObject({ status: 409, body: { title: 'Request in flight' } });
+      await client.query('rollback');
+      client.release();
+      expect((await post(key, body)).status).toBe(201);
+    });
+
+    it('writes the effect and the answer together, or neither', async () => {
+      const [key, body] = [newKey(), newBody()];
+      const break_ = `alter table ${schema}.idempotency_keys add constraint never check (key <> '${key}')`;
+      await service.db.pool.query(break_);
+      expect((await post(key, body)).status).toBe(500);
+      expect(await rows(body[subject.text])).toBe(0);
+      await service.db.pool.query(`alter table ${schema}.idempotency_keys drop constraint never`);
+      expect((await post(key, body)).status).toBe(201);
+      expect(await rows(body[subject.text])).toBe(1);
+    });
+
+    it('is forgotten after 24 hours, and cleared away by those that follow', async () => {
+      const [key, body] = [newKey(), newBody()];
+      const first = await post(key, body);
+      await age(key, '23 hours 59 minutes');
+      expect((await post(key, body)).text).toBe(first.text);
+      await age(key, '24 hours 1 minute');
+      const other = newBody();
+      expect((await post(key, other)).status).toBe(201);
+      expect((await post(key, other)).headers['idempotent-replayed']).toBe('true');
+      await age(key, '25 hours');
+      await post(newKey(), newBody());
+      const { rows: left } = await service.db.pool.query(`select from ${schema}.idempotency_keys where key = $1`, [
+        key,
+      ]);
+      expect(left).toEqual([]);
+    });
+
+    it('is at most 255 visible characters, and no empty one', async () => {
+      expect((await post('k'.repeat(255), newBody())).status).toBe(201);
+      for (const wrong of ['k'.repeat(256), '', 'ü']) {
+        const { status, body } = await post(wrong, newBody());
+        const errors = expect.arrayContaining([expect.objectContaining({ pointer: '/headers/idempotency-key' })]);
+        expect({ status, errors: body.errors }).toMatchObject({ status: 400, errors });
+      }
+    });
+  });
+
+  async function age(key: string, by: string): Promise<void> {
+    await service.db.pool.query(
+      `update ${schema}.idempotency_keys set created_at = now() - $2::interval where key = $1`,
+      [key, by],
+    );
+  }
+}

@@ -1,0 +1,170 @@
+/** How PostgreSQL finds a page in a large table: what the service sends for each filter and sort, and the plan of it. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { connectionOf, type Statement } from '@task-manager/runtime/database';
+import createClient, { type Client } from 'openapi-fetch';
+import pg from 'pg';
+import type { operations, paths } from '../../../generated/task-service.d.ts';
+import { serve, type TestService } from '../../runtime/test/harness.ts';
+import { taskHandlers } from '../src/handlers.ts';
+import { Users } from '../src/users.ts';
+
+type ListQuery = NonNullable<operations['listTasks']['parameters']['query']>;
+
+/** What a plan and each of its parts says of itself, as far as it matters here. */
+interface Plan {
+  'Node Type': string;
+  Plans?: Plan[];
+  'Shared Hit Blocks'?: number;
+  'Shared Read Blocks'?: number;
+}
+
+const user = '00000000-0000-7000-8000-000000000000';
+const sorts = ['createdAt', '-createdAt', 'dueDate', '-dueDate', '-updatedAt', 'priority'] as const;
+const filters: ListQuery[] = [
+  { status: 'done' },
+  { status: 'in-progress' },
+  { assigneeId: user },
+  { label: 'common' },
+  { label: 'rare' },
+  { dueBefore: '2026-12-01' },
+  { dueAfter: '2025-02-01' },
+  { dueAfter: '2025-06-01', dueBefore: '2026-06-01' },
+  { q: 'common' },
+  { q: 'rare' },
+  { q: 'common -rare' },
+];
+
+/** A place in the middle of every list: of the ids, the due dates and the updates that `fill` makes. */
+const middle = {
+  id: '01900000-3a98-7000-8000-000000015000',
+  dueDate: '2026-01-01',
+  updatedAt: new Date(Date.now() - 15_000 * 60_000).toISOString(),
+};
+
+let service: TestService;
+let api: Client<paths>;
+/** What the service has sent to the database. */
+let sent: Statement[] = [];
+
+beforeAll(async () => {
+  service = await serve('task-service', (health) => taskHandlers(health, new Users('http://localhost:1')));
+  api = createClient<paths>({ baseUrl: service.url });
+  await fill(service);
+  const query = service.db.query.bind(service.db);
+  service.db.query = (statement) => {
+    sent.push(statement);
+    return query(statement);
+  };
+});
+afterAll(() => service.stop());
+
+describe('listTasks', () => {
+  for (const sort of sorts) {
+    it(`reads one index for sort=${sort}, and sorts nothing`, async () => {
+      await expectInOrder({ sort });
+    });
+  }
+
+  for (const filter of filters) {
+    const name = new URLSearchParams(filter as Record<string, string>).toString();
+    for (const sort of sorts.filter((sort) => isNatural(filter, sort))) {
+      it(`reads one index for ${name} with sort=${sort}, and sorts nothing`, async () => {
+        await expectInOrder({ ...filter, sort });
+      });
+    }
+
+    it(`never scans the table for ${name}, whatever the sort`, async () => {
+      for (const sort of sorts) {
+        for (const plan of await plansOf({ ...filter, sort })) expect(nodesOf(plan)).not.toContain('Seq Scan');
+      }
+    });
+  }
+});
+
+/** 30,000 tasks: as few as make PostgreSQL prefer the indexes as it does with more. */
+async function fill({ environment }: TestService): Promise<void> {
+  // Not the service's own connection: that has a time limit.
+  const client = new pg.Client(connectionOf(environment));
+  await client.connect();
+  await client.query(`
+    insert into task_service.tasks
+      (id, title, description, created_at, status, completed_at, priority, due_date, assignee_id, labels, updated_at)
+    select ('01900000-' || lpad(to_hex(n % 65536), 4, '0') || '-7000-8000-' || lpad(n::text, 12, '0'))::uuid,
+      'common task ' || n % 100, repeat('some more words ', 20) || case n % 3000 when 7 then 'rare' else '' end,
+      now(), status, case status when 'done' then now() end,
+      (array['low', 'normal', 'normal', 'normal', 'high'])[1 + n % 5]::task_service.priority,
+      case when n % 10 < 7 then date '2025-01-01' + n * 7 % 730 end,
+      case when n % 10 < 8 then ('00000000-0000-7000-8000-' || lpad((n % 99)::text, 12, '0'))::uuid end,
+      case when n % 3000 = 9 then array['rare'] when n % 4 = 0 then array['common'] else '{}' end,
+      now() - n * 7919 % 30011 * interval '1 minute'
+    from (
+      select n, (array['todo', 'todo', 'todo', 'in-progress', 'done', 'done', 'done', 'done', 'done', 'done'])[1 + n % 10]
+        as status
+      from generate_series(1, 30000) as n
+    ) as task`);
+  await client.query('vacuum (analyze) task_service.tasks');
+  await client.end();
+}
+
+/** Whether one index has just these tasks in just this order. */
+function isNatural(filter: ListQuery, sort: string): boolean {
+  if (filter.dueBefore ?? filter.dueAfter) return sort.endsWith('dueDate');
+  return (filter.status ?? filter.assigneeId) !== undefined && sort.endsWith('createdAt');
+}
+
+async function expectInOrder(query: ListQuery): Promise<void> {
+  for (const plan of await plansOf(query)) {
+    expect(nodesOf(plan)).toEqual(['Limit', expect.stringMatching(/^Index (Only )?Scan$/)]);
+    // A block for each task of the page, and the way down the index.
+    expect(blocksOf(plan)).toBeLessThan(80);
+  }
+}
+
+/** The plan of each statement that answers the first page and one from the middle. */
+async function plansOf(query: ListQuery): Promise<Plan[]> {
+  sent = [];
+  const { data } = await api.GET('/tasks', { params: { query } });
+  if (data?.nextCursor) {
+    const cursor = toMiddle(data.nextCursor, query.sort);
+    const { response } = await api.GET('/tasks', { params: { query: { ...query, cursor } } });
+    expect(response.status).toBe(200);
+  }
+  const plans: Plan[] = [];
+  for (const { name, text, values } of sent) {
+    plans.push(await explain('analyze', text, values));
+    // One that is kept prepared may be planned once for all values.
+    if (name) plans.push(await explain('generic_plan', text));
+  }
+  expect(plans.length).toBeGreaterThan(0);
+  return plans;
+}
+
+/** A cursor of the same list, to another place in it. */
+function toMiddle(cursor: string, sort: ListQuery['sort']): string {
+  const [list] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown[];
+  const keys: Partial<Record<NonNullable<typeof sort>, string>> = {
+    dueDate: middle.dueDate,
+    '-dueDate': middle.dueDate,
+    '-updatedAt': middle.updatedAt,
+    priority: 'normal',
+  };
+  const place = [list, middle.id, (sort && keys[sort]) ?? null];
+  return Buffer.from(JSON.stringify(place)).toString('base64url');
+}
+
+async function explain(how: 'analyze' | 'generic_plan', text: string, values?: unknown[]): Promise<Plan> {
+  const { rows } = await service.db.pool.query<{ 'QUERY PLAN': [{ Plan: Plan }] }>({
+    text: `explain (format json, ${how}) ${text}`,
+    ...(values && { values }),
+  });
+  return (rows[0] as (typeof rows)[number])['QUERY PLAN'][0].Plan;
+}
+
+function nodesOf({ 'Node Type': type, Plans = [] }: Plan): string[] {
+  return [type, ...Plans.flatMap(nodesOf)];
+}
+
+/** How many blocks of 8 kB were read, from memory or not. */
+function blocksOf(plan: Plan): number {
+  return (plan['Shared Hit Blocks'] ?? 0) + (plan['Shared Read Blocks'] ?? 0);
+}
