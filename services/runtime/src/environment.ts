@@ -12,7 +12,7 @@ import {
 } from 'envalid';
 
 const origins = makeValidator<string[]>((value) => {
-  const given = value.split(',').map((each) => each.trim());
+  const given = value.split(',').flatMap((each) => each.trim() || []);
   for (const each of given) {
     if (each !== '*' && (!URL.canParse(each) || new URL(each).origin !== each)) {
       throw new Error(`"${each}" is no origin such as http://localhost:5173`);

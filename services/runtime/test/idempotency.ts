@@ -126,6 +126,19 @@ export function repeatsSafely(subject: Subject): void {
       expect(await rows(body[subject.text])).toBe(1);
     });
 
+    it('keeps no answer of a request whose effect is lost with its commit', async () => {
+      const [key, body] = [newKey(), newBody()];
+      await service.db.pool.query(`
+        create function ${schema}.refuse() returns trigger language plpgsql as $$ begin raise 'lost'; end $$;
+        create constraint trigger lose after insert on ${table} deferrable initially deferred
+          for each row execute function ${schema}.refuse()`);
+      expect((await post(key, body)).status).toBe(500);
+      await service.db.pool.query(`drop trigger lose on ${table}; drop function ${schema}.refuse`);
+      const answer = await post(key, body);
+      expect([answer.status, isReplayed(answer)]).toEqual([201, undefined]);
+      expect(await rows(body[subject.text])).toBe(1);
+    });
+
     it('is forgotten after 24 hours, and cleared away by those that follow', async () => {
       const [key, body] = [newKey(), newBody()];
       const first = await post(key, body);

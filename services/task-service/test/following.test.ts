@@ -1,0 +1,296 @@
+/** What joins the services: who may be given a task, and what becomes of it when they are deleted, whatever is killed. */
+import { createServer } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { connectionOf } from '@task-manager/runtime/database';
+import type { Environment } from '@task-manager/runtime/environment';
+import fc from 'fast-check';
+import createClient, { type Client } from 'openapi-fetch';
+import pg from 'pg';
+import type { paths } from '../../../generated/task-service.d.ts';
+import type { paths as userPaths } from '../../../generated/user-service.d.ts';
+import { listen, newEnvironment } from '../../runtime/test/harness.ts';
+import { freePort, runService, until, untilStatus, type Process } from '../../runtime/test/processes.ts';
+
+const nobody = '01939c2d-11f6-7e0a-a9c3-7b5d4e3f2a10';
+
+let taskEnvironment: Environment;
+let userEnvironment: Environment;
+let userPort: number;
+/** The services as they run now; whoever kills one puts another in its place. */
+let replicas: Process[] = [];
+let userService: Process;
+let users: Client<userPaths, 'application/json'>;
+let taskDatabase: pg.Client;
+let userDatabase: pg.Client;
+
+beforeAll(async () => {
+  taskEnvironment = await newEnvironment('task-service');
+  userEnvironment = await newEnvironment('user-service');
+  userPort = await freePort();
+  userService = await runUserService();
+  replicas = await Promise.all([runTaskService(), runTaskService()]);
+  users = createClient({ baseUrl: userService.url });
+  await untilReady();
+  taskDatabase = new pg.Client(connectionOf(taskEnvironment));
+  userDatabase = new pg.Client(connectionOf(userEnvironment));
+  await Promise.all([taskDatabase.connect(), userDatabase.connect()]);
+});
+afterAll(async () => {
+  await Promise.all([taskDatabase.end(), userDatabase.end()]);
+  await Promise.all([userService, ...replicas].map(kill));
+});
+
+function runUserService(): Promise<Process> {
+  return runService('user-service', userEnvironment, { PORT: userPort });
+}
+
+function runTaskService(port?: string, userServiceUrl = `http://127.0.0.1:${userPort}`): Promise<Process> {
+  return runService('task-service', taskEnvironment, { USER_SERVICE_URL: userServiceUrl, ...(port && { PORT: port }) });
+}
+
+async function untilReady(): Promise<void> {
+  await Promise.all([userService, ...replicas].map(({ url }) => untilStatus(200, `${url}/health`)));
+}
+
+async function kill({ child, exited }: Process): Promise<void> {
+  child.kill('SIGKILL');
+  await exited;
+}
+
+function tasksOf({ url }: Process): Client<paths, 'application/json'> {
+  return createClient({ baseUrl: url });
+}
+
+/** One replica after the other. */
+let turn = 0;
+function tasks(): Client<paths, 'application/json'> {
+  turn += 1;
+  return tasksOf(replicas[turn % replicas.length] as Process);
+}
+
+let registered = 0;
+async function registerUser(): Promise<string> {
+  registered += 1;
+  const body = { name: 'Somebody', email: `somebody.${registered}@example.com` };
+  const { data } = await users.POST('/register', { body });
+  return data?.id ?? '';
+}
+
+async function createTasks(assigneeId: string, number: number): Promise<string[]> {
+  const items = Array.from({ length: number }, (_, index) => ({ title: `task ${index}`, assigneeId }));
+  const { data } = await tasks().POST('/tasks/batch', { body: { items } });
+  return data?.items.map(({ id }) => id) ?? [];
+}
+
+async function deleteUser(userId: string): Promise<void> {
+  const { response } = await users.DELETE('/users/{userId}', { params: { path: { userId } } });
+  expect(response.status).toBe(204);
+}
+
+async function assigned(userIds: string[]): Promise<number> {
+  const text = 'select from task_service.tasks where assignee_id = any ($1)';
+  return (await taskDatabase.query(text, [userIds])).rowCount ?? 0;
+}
+
+/** How often each of the tasks was changed since it was created, by its version and by its events. */
+async function changesOf(taskIds: string[]): Promise<{ version: number; events: number }[]> {
+  const { rows } = await taskDatabase.query<{ version: number; events: number }>(
+    `select task.version - 1 as version,
+       (select count(*)::int from task_service.events where subject = task.id and type = 'task.updated') as events
+     from task_service.tasks as task where id = any ($1)`,
+    [taskIds],
+  );
+  return rows;
+}
+
+const once = { version: 1, events: 1 };
+
+describe('a task', () => {
+  it('is given to a user, and to nobody else', async () => {
+    const userId = await registerUser();
+    const { data } = await tasks().POST('/tasks', { body: { title: 'Prepare the review', assigneeId: userId } });
+    expect(data?.assigneeId).toBe(userId);
+    const path = { taskId: data?.id ?? '' };
+
+    const before = await taskDatabase.query('select from task_service.tasks');
+    const problem = { status: 409, type: '/problems/unknown-assignee' };
+    const unknown = { title: 'x', assigneeId: nobody };
+    expect((await tasks().POST('/tasks', { body: unknown })).error).toMatchObject(problem);
+    const batch = { items: [{ title: 'x', assigneeId: userId }, unknown] };
+    expect((await tasks().POST('/tasks/batch', { body: batch })).error).toMatchObject(problem);
+    const changes = { status: 'done', assigneeId: nobody } as const;
+    expect((await tasks().PATCH('/tasks/{taskId}', { params: { path }, body: changes })).error).toMatchObject(problem);
+    expect((await taskDatabase.query('select from task_service.tasks')).rowCount).toBe(before.rowCount);
+    expect((await tasks().GET('/tasks/{taskId}', { params: { path } })).data).toEqual(data);
+  });
+
+  it('is nobody’s when its user was deleted: changed once, told once, by two replicas', async () => {
+    const userId = await registerUser();
+    const taskIds = await createTasks(userId, 20);
+    await deleteUser(userId);
+    await until(async () => (await assigned([userId])) === 0);
+    expect(await changesOf(taskIds)).toEqual(taskIds.map(() => once));
+    const { error } = await tasks().POST('/tasks', { body: { title: 'x', assigneeId: userId } });
+    expect(error).toMatchObject({ status: 409 });
+  });
+
+  it('is nobody’s also when it was assigned while the user was deleted', async () => {
+    for (let round = 0; round < 5; round++) {
+      const userId = await registerUser();
+      // Both replicas know the user now, and go on believing in them.
+      for (const replica of replicas)
+        await tasksOf(replica).POST('/tasks', { body: { title: 'x', assigneeId: userId } });
+      const { data: task } = await tasks().POST('/tasks', { body: { title: 'x' } });
+      const params = { path: { taskId: task?.id ?? '' } };
+      let isGone = false;
+      const statuses = new Set<number>();
+      const assigning = Array.from({ length: 8 }, async (_, index) => {
+        while (!isGone) {
+          const { response } =
+            index % 2
+              ? await tasks().POST('/tasks', { body: { title: 'x', assigneeId: userId } })
+              : await tasks().PATCH('/tasks/{taskId}', { params, body: { assigneeId: userId } });
+          statuses.add(response.status);
+          isGone = response.status === 409;
+        }
+      });
+      await deleteUser(userId);
+      await Promise.all(assigning);
+      await until(async () => (await assigned([userId])) === 0);
+      await sleep(100);
+      expect(await assigned([userId])).toBe(0);
+      expect([...statuses].filter((status) => ![200, 201, 409].includes(status))).toEqual([]);
+    }
+  });
+});
+
+describe('following', () => {
+  it('does each deletion once, whoever is killed whenever', async () => {
+    const seed = Date.now();
+    const random = randomBy(seed);
+    const userIds: string[] = [];
+    for (let index = 0; index < 30; index++) userIds.push(await registerUser());
+    const taskIds: string[] = [];
+    for (const userId of userIds) taskIds.push(...(await createTasks(userId, 5)));
+
+    const over = new AbortController();
+    let kills = 0;
+    const killing = (async () => {
+      while (!over.signal.aborted) {
+        await sleep(random() * 300);
+        kills += 1;
+        const victim = Math.floor(random() * 3);
+        if (victim === 2) {
+          await kill(userService);
+          userService = await runUserService();
+        } else {
+          const killed = replicas[victim] as Process;
+          await kill(killed);
+          replicas[victim] = await runTaskService(new URL(killed.url).port);
+        }
+        await sleep(random() * 500);
+      }
+    })();
+    for (const userId of userIds) {
+      await untilGone(userId);
+      await sleep(random() * 200);
+    }
+    over.abort();
+    await killing;
+    await untilReady();
+    await until(async () => (await assigned(userIds)) === 0);
+    await untilFollowed();
+    const changes = await changesOf(taskIds);
+    expect({ seed, wrong: changes.filter(({ version, events }) => version !== 1 || events !== 1) }).toEqual({
+      seed,
+      wrong: [],
+    });
+    expect(changes.length).toBe(taskIds.length);
+    expect(kills).toBeGreaterThan(3);
+  }, 60_000);
+
+  it('reads a feed of 10,000 events to its end', async () => {
+    const userId = await registerUser();
+    const taskIds = await createTasks(userId, 50);
+    const startedAt = Date.now();
+    for (let part = 0; part < 10; part++) {
+      await userDatabase.query(`insert into user_service.events (type, subject, version)
+        select 'user.updated', gen_random_uuid(), 2 from generate_series(1, 1000)`);
+    }
+    await deleteUser(userId);
+    await until(async () => (await assigned([userId])) === 0);
+    await untilFollowed();
+    expect(await changesOf(taskIds)).toEqual(taskIds.map(() => once));
+    if (process.env.FIGURES) console.log(`10,000 events were followed in ${Date.now() - startedAt} ms`);
+  }, 60_000);
+
+  /** Deletes a user although the user service may die of it, or be dead already. */
+  async function untilGone(userId: string): Promise<void> {
+    const params = { path: { userId } };
+    await until(async () => {
+      const answer = await users.DELETE('/users/{userId}', { params }).catch(() => undefined);
+      return answer?.response.status === 204 || answer?.response.status === 404;
+    });
+  }
+
+  async function untilFollowed(): Promise<void> {
+    await until(async () => {
+      const { rows: latest } = await userDatabase.query<{ id: string }>(
+        `select transaction_id || '-' || position as id from user_service.events
+         order by transaction_id desc, position desc limit 1`,
+      );
+      const { rows: followed } = await taskDatabase.query<{ cursor: string }>(
+        'select cursor from task_service.followed',
+      );
+      return latest[0]?.id === followed[0]?.cursor;
+    });
+  }
+});
+
+describe('without the user service', () => {
+  let alone: Process;
+  const headers = { 'Content-Type': 'application/json' };
+  const post = (body: object) => fetch(`${alone.url}/tasks`, { method: 'POST', headers, body: JSON.stringify(body) });
+
+  beforeEach(async () => {
+    alone = await runTaskService(undefined, `http://127.0.0.1:${await freePort()}`);
+    await untilStatus(200, `${alone.url}/health`);
+  });
+  afterEach(() => kill(alone));
+
+  it('refuses to assign with 503 and Retry-After, and does all else', async () => {
+    const refused = await post({ title: 'x', assigneeId: nobody });
+    expect([refused.status, refused.headers.get('Retry-After')]).toEqual([503, '1']);
+    expect(await refused.json()).toMatchObject({ detail: 'The user service cannot be reached.' });
+    const created = await post({ title: 'x' });
+    expect(created.status).toBe(201);
+    const { id } = (await created.json()) as { id: string };
+    const url = `${alone.url}/tasks/${id}`;
+    const finish = { method: 'PATCH', headers, body: '{"status":"done","assigneeId":null}' };
+    expect((await fetch(url, finish)).status).toBe(200);
+    expect((await fetch(url, { ...finish, body: `{"assigneeId":"${nobody}"}` })).status).toBe(503);
+    expect((await fetch(`${alone.url}/tasks?assigneeId=${nobody}`)).status).toBe(200);
+    expect((await fetch(url, { method: 'DELETE' })).status).toBe(204);
+  });
+
+  it('waits for one that hangs only so long, and meanwhile serves the others', async () => {
+    const hanging = createServer(() => undefined);
+    const slow = await runTaskService(undefined, await listen(hanging));
+    await untilStatus(200, `${slow.url}/health`);
+    const bodies = Array.from({ length: 30 }, () => JSON.stringify({ title: 'x', assigneeId: nobody }));
+    const waiting = bodies.map((body) => fetch(`${slow.url}/tasks`, { method: 'POST', headers, body }));
+    const other = await fetch(`${slow.url}/tasks`, { method: 'POST', headers, body: '{"title":"x"}' });
+    expect(other.status).toBe(201);
+    for (const answer of await Promise.all(waiting)) expect(answer.status).toBe(503);
+    await kill(slow);
+    hanging.closeAllConnections();
+    hanging.close();
+  });
+});
+
+/** The same numbers from 0 to 1 for the same seed. */
+function randomBy(seed: number): () => number {
+  const thousandths = fc.sample(fc.nat({ max: 1000 }), { seed, numRuns: 5000 });
+  return () => (thousandths.pop() ?? 0) / 1001;
+}
