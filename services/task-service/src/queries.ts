@@ -1,4 +1,4 @@
-/** Every SQL statement of the task service but that of the list, one function each. */
+/** Every SQL statement of the task service, one function each, but for those of the list: see list.ts. */
 import type { Queryable } from '@task-manager/runtime/database';
 import { newId, timeOf } from '@task-manager/runtime/ids';
 import type { components } from '../../../generated/task-service.server.d.ts';
@@ -43,7 +43,7 @@ export async function insertTasks(db: Queryable, newTasks: NewTask[]): Promise<T
 }
 
 /** What became of a task that was to be changed. */
-export type Change = Task | 'not found' | 'stale' | 'unknown assignee';
+type Change = Task | 'not found' | 'stale' | 'unknown assignee';
 
 /** Changes a task that has one of `versions` (null is any), and writes the event that tells of it. */
 export async function updateTask(
