@@ -8,8 +8,8 @@ import createClient, { type Client } from 'openapi-fetch';
 import type { paths } from '../../../generated/user-service.d.ts';
 import { findUsersCursor, moveUsersCursor, unassign } from './queries.ts';
 
-/** How long a request waits for the user service. */
-const timeoutMs = 1000;
+/** How long a request waits for the user service, whose first answers come late on a busy machine. */
+const timeoutMs = 2000;
 /** For how long a user who was there is taken to be there still. Wrong by then, it is found out when the task is written. */
 const knownMs = 5000;
 const knownMax = 10_000;

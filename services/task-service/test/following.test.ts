@@ -51,6 +51,11 @@ function runTaskService(port?: string, userServiceUrl = `http://127.0.0.1:${user
 
 async function untilReady(): Promise<void> {
   await Promise.all([userService, ...replicas].map(({ url }) => untilStatus(200, `${url}/health`)));
+  // What is asked first compiles first: on a busy machine an assignment may be refused with 503 until then.
+  const assigneeId = await registerUser();
+  for (const replica of replicas) {
+    await until(async () => (await tasksOf(replica).POST('/tasks', { body: { title: 'x', assigneeId } })).response.ok);
+  }
 }
 
 async function kill({ child, exited }: Process): Promise<void> {
@@ -74,13 +79,15 @@ async function registerUser(): Promise<string> {
   registered += 1;
   const body = { name: 'Somebody', email: `somebody.${registered}@example.com` };
   const { data } = await users.POST('/register', { body });
-  return data?.id ?? '';
+  if (!data) throw new Error('no user was registered');
+  return data.id;
 }
 
 async function createTasks(assigneeId: string, number: number): Promise<string[]> {
   const items = Array.from({ length: number }, (_, index) => ({ title: `task ${index}`, assigneeId }));
   const { data } = await tasks().POST('/tasks/batch', { body: { items } });
-  return data?.items.map(({ id }) => id) ?? [];
+  if (!data) throw new Error('no tasks were created');
+  return data.items.map(({ id }) => id);
 }
 
 async function deleteUser(userId: string): Promise<void> {
