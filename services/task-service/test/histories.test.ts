@@ -16,6 +16,7 @@ type Changes = components['schemas']['TaskChanges'];
 type Query = NonNullable<operations['listTasks']['parameters']['query']>;
 
 const numRuns = Number(process.env.HISTORIES ?? 25);
+const timeoutMs = 60_000 + numRuns * 1000;
 
 let service: TestService;
 let api: Client<paths, 'application/json'>;
@@ -73,45 +74,53 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 const steps = fc.array(step, { minLength: 5, maxLength: 25 });
 
 describe('a history of tasks', () => {
-  it('is what its steps make of it, in every list and in the feed', async () => {
-    await fc.assert(
-      fc.asyncProperty(steps, fc.array(query, { minLength: 4, maxLength: 8 }), async (history, queries) => {
-        const model = await begin();
-        for (const each of history) await take(model, each);
-        for (const each of model.tasks.values()) expect(await get(each.id)).toEqual(each);
-        for (const each of queries) expect(await walk(each)).toEqual(expected(model, each));
-        expect(await feedAfter(model.cursor)).toEqual(model.events);
-      }),
-      { numRuns },
-    );
-  });
+  it(
+    'is what its steps make of it, in every list and in the feed',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(steps, fc.array(query, { minLength: 4, maxLength: 8 }), async (history, queries) => {
+          const model = await begin();
+          for (const each of history) await take(model, each);
+          for (const each of model.tasks.values()) expect(await get(each.id)).toEqual(each);
+          for (const each of queries) expect(await walk(each)).toEqual(expected(model, each));
+          expect(await feedAfter(model.cursor)).toEqual(model.events);
+        }),
+        { numRuns },
+      );
+    },
+    timeoutMs,
+  );
 
-  it('neither hides nor repeats a task while a list is read that it changes', async () => {
-    await fc.assert(
-      fc.asyncProperty(steps, steps, query, async (history, meanwhile, asked) => {
-        const model = await begin();
-        for (const each of history) await take(model, each);
-        const before = expected(model, asked);
-        const rest = [...meanwhile];
-        const seen = await walk(asked, async () => {
-          for (const each of rest.splice(0, 3)) await take(model, each);
-        });
-        // What was there all the while, with the same place in the list.
-        const after = expected(model, asked).map(({ id }) => id);
-        const untouched = before.filter(
-          ({ id, version }) => model.tasks.get(id)?.version === version && after.includes(id),
-        );
-        const found = seen.map(({ id }) => id);
-        for (const { id } of untouched) expect(found.filter((other) => other === id)).toEqual([id]);
-        if (asked.sort !== '-updatedAt') {
-          const moved = new Set([...model.moved]);
-          const still = found.filter((id) => !moved.has(id));
-          expect(new Set(still).size).toBe(still.length);
-        }
-      }),
-      { numRuns },
-    );
-  });
+  it(
+    'neither hides nor repeats a task while a list is read that it changes',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(steps, steps, query, async (history, meanwhile, asked) => {
+          const model = await begin();
+          for (const each of history) await take(model, each);
+          const before = expected(model, asked);
+          const rest = [...meanwhile];
+          const seen = await walk(asked, async () => {
+            for (const each of rest.splice(0, 3)) await take(model, each);
+          });
+          // What was there all the while, with the same place in the list.
+          const after = expected(model, asked).map(({ id }) => id);
+          const untouched = before.filter(
+            ({ id, version }) => model.tasks.get(id)?.version === version && after.includes(id),
+          );
+          const found = seen.map(({ id }) => id);
+          for (const { id } of untouched) expect(found.filter((other) => other === id)).toEqual([id]);
+          if (asked.sort !== '-updatedAt') {
+            const moved = new Set([...model.moved]);
+            const still = found.filter((id) => !moved.has(id));
+            expect(new Set(still).size).toBe(still.length);
+          }
+        }),
+        { numRuns },
+      );
+    },
+    timeoutMs,
+  );
 });
 
 /** What there should be. */
