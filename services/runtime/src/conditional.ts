@@ -23,6 +23,14 @@ export function versionsIn(ifMatch: string | undefined): string[] | null {
   return tagsIn(ifMatch).flatMap(({ weak, tag }) => (weak ? [] : [tag]));
 }
 
+/**
+ * Why a statement with these versions missed what was there (`found`) when it began: it has another version or, where any
+ * would do, somebody deleted it meanwhile.
+ */
+export function missed(found: boolean | undefined, versions: string[] | null): 'stale' | 'not found' {
+  return found && versions ? 'stale' : 'not found';
+}
+
 function tagsIn(header: string): { weak: boolean; tag: string }[] {
   return [...header.matchAll(/(W\/)?"([^"]*)"/g)].map(([, weak, tag = '']) => ({ weak: weak !== undefined, tag }));
 }

@@ -50,6 +50,7 @@ export interface ProblemKind {
   /** What it means and what to do, in Markdown. */
   description: string;
   example: Record<string, unknown>;
+  headers: Set<string>;
   constants: Record<string, string>;
 }
 
@@ -135,11 +136,20 @@ function responseOf(document: Document, referred: Referred<DocumentResponse>): R
 
 function problemKinds(document: Document, referred: Referred<DocumentResponse>): [string, ProblemKind][] {
   const { content } = lookUp(document, referred);
-  const { description, constants } = responseOf(document, referred);
+  const { description, headers, constants } = responseOf(document, referred);
   return Object.entries(content?.['application/problem+json']?.examples ?? {}).map(([name, each]) => {
     const { value: example, ...own } = lookUp(document, each);
     const { title, status } = example;
-    const kind = { name, title: String(title), status: Number(status), description, ...own, example, constants };
+    const kind = {
+      name,
+      title: String(title),
+      status: Number(status),
+      description,
+      ...own,
+      example,
+      headers,
+      constants,
+    };
     return [name, kind];
   });
 }

@@ -83,7 +83,7 @@ class News {
     const waiter = { after, tell: new AbortController() };
     this.#waiting.add(waiter);
     if (!this.#looking) void this.#look(db);
-    const told = AbortSignal.any([waiter.tell.signal, signal, AbortSignal.timeout(timeoutMs)]);
+    const told = AbortSignal.any([waiter.tell.signal, signal, AbortSignal.timeout(Math.max(0, timeoutMs))]);
     if (!told.aborted) await once(told, 'abort');
     this.#waiting.delete(waiter);
     return waiter.tell.signal.aborted;

@@ -35,14 +35,18 @@ export function toPage<Item extends { id: string }>(
 }
 
 /**
- * Where the page begins, or undefined for the first page.
+ * Where the page begins, or undefined for the first page. `isKey` says whether the list can have such a key.
  *
  * @throws {InvalidRequest} when the cursor is not one that this list gave.
  */
-export function readCursor(list: unknown, cursor: string | undefined): Place | undefined {
+export function readCursor(
+  list: unknown,
+  cursor: string | undefined,
+  isKey: (key: string | null) => boolean = (key) => key === null,
+): Place | undefined {
   if (cursor === undefined) return undefined;
   const [from, id, key] = decode(cursor);
-  if (from !== nameOf(list) || !validate(id) || (key !== null && typeof key !== 'string')) {
+  if (from !== nameOf(list) || !validate(id) || (key !== null && typeof key !== 'string') || !isKey(key)) {
     const detail = 'must be a `nextCursor` of this list, asked with the same filters and sort';
     throw new InvalidRequest([{ pointer: '/query/cursor', detail, code: 'cursor' }]);
   }

@@ -152,6 +152,8 @@ function dispatch(
       key === undefined
         ? await run(db)
         : await once(db, { key, operationId: operation.operationId, body: req.body }, run);
+    // What began before the stop ends after it, and a stream has no next request: their connections must not be kept.
+    if (health.stopping.aborted || answer.stream) res.set('Connection', 'close');
     await send(contract, req, res, answer);
   };
 }

@@ -1,27 +1,27 @@
 /** Conditional requests and safe edits (RFC 9110 §13), as promises that each service's tests hold it to. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { send, type Answer, type Subject } from './conventions.ts';
 import { serve, type TestService } from './harness.ts';
+import { absentId, json, newBodies, sender, untilServed, type Answer, type Subject } from './subject.ts';
 
 export function editsSafely(subject: Subject): void {
   const { name, create, list, prefix, table } = subject;
-  const json = { 'Content-Type': 'application/json' };
+  const send = sender(name);
+  const newBody = newBodies(subject);
   let service: TestService;
   let base: string;
+  /** Where nothing is. */
+  let absent: string;
 
   beforeAll(async () => {
     service = await serve(name, subject.handlers);
     base = service.url + prefix;
+    absent = `${base}${list}/${absentId}`;
   });
   afterAll(() => service.stop());
 
-  let made = 0;
   /** Where a new one is, seen from outside. */
   async function make(): Promise<string> {
-    made += 1;
-    const { email } = subject.body;
-    const body = { ...subject.body, ...(email && { email: `${made}.${email}` }) };
-    const { status, headers } = await send(base + create, 'POST', json, JSON.stringify(body));
+    const { status, headers } = await send(base + create, 'POST', json, JSON.stringify(newBody()));
     expect(status).toBe(201);
     return service.url + String(headers.location);
   }
@@ -50,9 +50,9 @@ export function editsSafely(subject: Subject): void {
         expect(headers).toMatchObject({ etag: '"1"', 'cache-control': 'no-cache' });
         expect(headers).not.toHaveProperty('content-type');
       }
-      // fetch() sends this along by itself.
-      const unasked = { 'Cache-Control': 'no-cache', Pragma: 'no-cache' };
-      expect((await send(url, 'GET', { 'If-None-Match': '"1"', ...unasked })).status).toBe(304);
+      expect(await send(url, 'HEAD', { 'If-None-Match': '"1"' })).toMatchObject({ status: 304 });
+      // It sends Cache-Control: no-cache along by itself.
+      expect((await fetch(url, { headers: { 'If-None-Match': '"1"' } })).status).toBe(304);
       for (const tags of ['"2"', '"11"', '1', 'W/"x"']) {
         expect((await send(url, 'GET', { 'If-None-Match': tags })).status).toBe(200);
       }
@@ -115,7 +115,7 @@ export function editsSafely(subject: Subject): void {
       const url = await make();
       const answers = await Promise.all(
         Array.from({ length: 200 }, (_, index) =>
-          patch(url, { 'If-Match': '"1"' }, { [subject.text]: `Won by ${index}` }),
+          untilServed(() => patch(url, { 'If-Match': '"1"' }, { [subject.text]: `Won by ${index}` })),
         ),
       );
       const statuses = answers.map(({ status }) => status).sort();
@@ -142,9 +142,14 @@ export function editsSafely(subject: Subject): void {
       ]) {
         expect((await patch(url, { 'Content-Type': type })).status).toBe(200);
       }
-      for (const type of ['application/json-patch+json', 'text/plain']) {
+      for (const type of [
+        'application/json-patch+json',
+        'text/plain',
+        'application/merge-patch+json; charset=latin1',
+      ]) {
         expect((await patch(url, { 'Content-Type': type })).status).toBe(415);
       }
+      expect(await versionOf(url)).toBe(4);
     });
 
     it('changes what is given and leaves the rest', async () => {
@@ -154,7 +159,21 @@ export function editsSafely(subject: Subject): void {
       expect(after).toEqual({ ...before, [subject.text]: 'Another', version: 2, updatedAt: after.updatedAt });
       expect(String(after.updatedAt) >= String(before.updatedAt)).toBe(true);
       expect((await send(url, 'GET')).body).toEqual(after);
-      expect((await patch(url, {}, {})).body).toMatchObject({ [subject.text]: 'Another', version: 3 });
+    });
+
+    it('makes a new version also of a change that changes nothing', async () => {
+      const url = await make();
+      const { body: before } = await send(url, 'GET');
+      const { body: after } = await patch(url, {}, {});
+      expect(after).toEqual({ ...before, version: 2, updatedAt: after.updatedAt });
+    });
+
+    it('refuses what conflicts with what there is with 409, and changes nothing', async () => {
+      const url = await make();
+      const before = await send(url, 'GET');
+      const answer = await patch(url, { 'If-Match': '"1"' }, await subject.conflicts(base));
+      expect(answer.status).toBe(409);
+      expect((await send(url, 'GET')).text).toBe(before.text);
     });
 
     it('refuses what the contract does not allow, with its place, and changes nothing', async () => {
@@ -176,12 +195,21 @@ export function editsSafely(subject: Subject): void {
         const errors = expect.arrayContaining([expect.objectContaining({ pointer })]);
         expect({ changes, status, errors: body.errors }).toMatchObject({ status: 400, errors });
       }
-      expect((await patch(url, {}, JSON.parse('{"__proto__":{"version":7}}'))).status).toBe(400);
+      for (const [changes, pointer] of [
+        ['{"__proto__":{"version":7}}', '/body/__proto__'],
+        ['{"constructor":{"prototype":{}}}', '/body/constructor'],
+        ['{', '/body'],
+        ['', '/body'],
+      ] as const) {
+        const { status, body } = await send(url, 'PATCH', json, changes);
+        const errors = expect.arrayContaining([expect.objectContaining({ pointer })]);
+        expect({ changes, status, errors: body.errors }).toMatchObject({ status: 400, errors });
+      }
       expect((await send(url, 'GET')).text).toBe(before.text);
     });
 
     it('answers 404 for what is not there, whatever If-Match says', async () => {
-      for (const headers of [{}, { 'If-Match': '"1"' }]) expect((await patch(absent(), headers)).status).toBe(404);
+      for (const headers of [{}, { 'If-Match': '"1"' }]) expect((await patch(absent, headers)).status).toBe(404);
     });
   });
 
@@ -198,19 +226,15 @@ export function editsSafely(subject: Subject): void {
 
     it('answers 404 for what is not there, whatever If-Match says', async () => {
       for (const headers of [{}, { 'If-Match': '"1"' }]) {
-        expect((await send(absent(), 'DELETE', headers)).status).toBe(404);
+        expect((await send(absent, 'DELETE', headers)).status).toBe(404);
       }
     });
 
-    it('lets one of two who delete it at once do so', async () => {
+    it('lets one of ten who delete it at once do so', async () => {
       const url = await make();
       const answers = await Promise.all(Array.from({ length: 10 }, () => send(url, 'DELETE')));
       expect(answers.filter(({ status }: Answer) => status === 204).length).toBe(1);
       expect(answers.every(({ status }) => status === 204 || status === 404)).toBe(true);
     });
   });
-
-  function absent(): string {
-    return `${base}${list}/01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70`;
-  }
 }

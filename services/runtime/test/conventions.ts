@@ -1,62 +1,13 @@
 /** The conventions of design.md, as promises that each service's tests hold it to. */
-import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
-import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Health } from '@task-manager/runtime/health';
 import { serve, type TestService } from './harness.ts';
-
-export interface Subject {
-  /** The service, and what makes its handlers. */
-  name: string;
-  handlers: (health: Health) => Record<string, unknown>;
-  /** A path that creates by POST, a body that it takes, and the name of one of its texts. */
-  create: string;
-  body: Record<string, string>;
-  text: string;
-  /** A path that lists by GET, and the operation behind it. */
-  list: string;
-  listOperation: string;
-  /** The table that it writes. */
-  table: string;
-  /** The prefix that the service has outside. */
-  prefix: string;
-  /** Makes a body that conflicts with what there is, if one can. */
-  conflicts?: (base: string) => Promise<object>;
-}
-
-export interface Answer {
-  status: number;
-  headers: IncomingHttpHeaders;
-  text: string;
-  body: Record<string, unknown>;
-}
-
-/** Sends one request as it is given; `fetch` would mend some of it. */
-export async function send(
-  url: string,
-  method: string,
-  headers: Record<string, string> = {},
-  body?: string | Buffer,
-): Promise<Answer> {
-  const req = httpRequest(url, { method, headers, setHost: !('X-No-Host' in headers), agent: false });
-  req.end(body);
-  const res = await new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
-    req.once('response', resolve).once('error', reject);
-  });
-  const text = (await buffer(res)).toString();
-  const isJson = /json/.test(res.headers['content-type'] ?? '') && text !== '';
-  return {
-    status: res.statusCode ?? 0,
-    headers: res.headers,
-    text,
-    body: isJson ? (JSON.parse(text) as Answer['body']) : {},
-  };
-}
+import { json, newBodies, sender, type Subject } from './subject.ts';
 
 export function holdsToConventions(subject: Subject): void {
   const { name, create, list, prefix, table } = subject;
-  const json = { 'Content-Type': 'application/json' };
+  const send = sender(name);
+  const newBody = newBodies(subject);
   const valid = JSON.stringify(subject.body);
   let service: TestService;
   let base: string;
@@ -139,7 +90,7 @@ export function holdsToConventions(subject: Subject): void {
 
     it('answers under each server of the contract', async () => {
       for (const server of new Set([prefix, ''])) {
-        const { status, headers } = await send(service.url + server + create, 'POST', json, variation());
+        const { status, headers } = await send(service.url + server + create, 'POST', json, JSON.stringify(newBody()));
         expect(status).toBe(201);
         expect(headers.location).toMatch(new RegExp(`^${server}/[a-z]+/[0-9a-f-]{36}$`));
         expect((await send(service.url + String(headers.location), 'GET')).status).toBe(200);
@@ -192,9 +143,11 @@ export function holdsToConventions(subject: Subject): void {
 
     it('reads JSON under each of its names, compressed too', async () => {
       for (const type of ['application/json; charset=UTF-8', 'Application/JSON', 'application/json; charset="utf-8"']) {
-        expect((await send(base + create, 'POST', { 'Content-Type': type }, variation())).status).toBe(201);
+        expect((await send(base + create, 'POST', { 'Content-Type': type }, JSON.stringify(newBody()))).status).toBe(
+          201,
+        );
       }
-      const compressed = gzipSync(variation());
+      const compressed = gzipSync(JSON.stringify(newBody()));
       expect((await send(base + create, 'POST', { ...json, 'Content-Encoding': 'gzip' }, compressed)).status).toBe(201);
     });
 
@@ -317,13 +270,5 @@ export function holdsToConventions(subject: Subject): void {
     const client = await pool.connect();
     client.release(true);
     while (pool.idleCount > 0) (await pool.connect()).release(true);
-  }
-
-  let variations = 0;
-  /** A valid body that differs from all before. */
-  function variation(): string {
-    variations += 1;
-    const entries = Object.entries(subject.body).map(([key, value]) => [key, value.replace(/\w+/, `$&${variations}`)]);
-    return JSON.stringify(Object.fromEntries(entries));
   }
 }

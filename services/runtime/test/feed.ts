@@ -1,12 +1,10 @@
 /** The feed of a service, as promises that each service's tests hold it to. */
-import { once } from 'node:events';
-import { get, type IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { connectionOf } from '@task-manager/runtime/database';
 import pg from 'pg';
-import { send, type Subject } from './conventions.ts';
 import { serve, type TestService } from './harness.ts';
+import { absentId, json, newBodies, open, sender, type Answer, type Subject } from './subject.ts';
 
 interface Event {
   id: string;
@@ -20,10 +18,10 @@ interface Page {
 }
 
 export function publishesItsFeed(subject: Subject): void {
-  const { name, create, list, prefix } = subject;
+  const { name, create, batch, list, prefix, text, events } = subject;
+  const send = sender(name);
+  const newBody = newBodies(subject);
   const schema = name.replaceAll('-', '_');
-  const kind = list.slice(1, -1);
-  const json = { 'Content-Type': 'application/json' };
   let service: TestService;
   let feedUrl: string;
 
@@ -33,12 +31,9 @@ export function publishesItsFeed(subject: Subject): void {
   });
   afterAll(() => service.stop());
 
-  let made = 0;
+  /** Where a new one is. */
   async function make(): Promise<string> {
-    made += 1;
-    const { email } = subject.body;
-    const body = { ...subject.body, ...(email && { email: `${made}.${email}` }) };
-    const { headers } = await send(service.url + prefix + create, 'POST', json, JSON.stringify(body));
+    const { headers } = await send(service.url + prefix + create, 'POST', json, JSON.stringify(newBody()));
     return service.url + String(headers.location);
   }
 
@@ -65,8 +60,8 @@ export function publishesItsFeed(subject: Subject): void {
     it('tells each change once, in order, and nothing of what was refused', async () => {
       const cursor = await end();
       const url = await make();
-      await send(url, 'PATCH', json, JSON.stringify({ [subject.text]: 'Changed' }));
-      await send(url, 'PATCH', json, JSON.stringify({ [subject.text]: '' }));
+      await send(url, 'PATCH', json, JSON.stringify({ [text]: 'Changed' }));
+      await send(url, 'PATCH', json, JSON.stringify({ [text]: '' }));
       await send(url, 'PATCH', { ...json, 'If-Match': '"1"' }, '{}');
       await send(url, 'DELETE', { 'If-Match': '"1"' });
       await send(url, 'DELETE');
@@ -74,23 +69,77 @@ export function publishesItsFeed(subject: Subject): void {
       await send(service.url + prefix + create, 'POST', json, '{}');
       const page = await read(`cursor=${cursor}`);
       const id = idOf(url);
-      const created = kind === 'user' ? 'user.registered' : `${kind}.created`;
       expect(told(page)).toEqual([
-        [created, id, 1],
-        [`${kind}.updated`, id, 2],
-        [`${kind}.deleted`, id, 2],
+        [events.created, id, 1],
+        [events.changed, id, 2],
+        [events.deleted, id, 2],
       ]);
       expect(page.items[0]).toEqual({
         specversion: '1.0',
         id: expect.any(String),
         source: list,
-        type: created,
+        type: events.created,
         subject: id,
         time: expect.stringMatching(/Z$/),
         datacontenttype: 'application/json',
         data: { id, version: 1 },
       });
       expect(page.nextCursor).toBe(page.items.at(-1)?.id);
+    });
+
+    it('tells nothing of what conflicts, or is a replay', async () => {
+      const conflict = JSON.stringify(await subject.conflicts(service.url + prefix));
+      const cursor = await end();
+      const url = await make();
+      const keyed = { ...json, 'Idempotency-Key': 'told once' };
+      const [first, second] = [JSON.stringify(newBody()), JSON.stringify(newBody())];
+      const post = (headers: Record<string, string>, body: string) =>
+        send(service.url + prefix + create, 'POST', headers, body);
+      const { body: made } = await post(keyed, first);
+      const answers = [
+        await post(keyed, first),
+        await post(keyed, second),
+        await post(json, conflict),
+        await send(url, 'PATCH', json, conflict),
+      ];
+      expect(answers.map(({ status }) => status)).toEqual([201, 422, 409, 409]);
+      expect((await read(`cursor=${cursor}`)).items.map((event) => event.subject)).toEqual([idOf(url), made.id]);
+    });
+
+    if (batch) {
+      it('tells of each one of a batch', async () => {
+        const cursor = await end();
+        const items = [newBody(), newBody(), newBody()];
+        const { body } = await send(service.url + prefix + batch, 'POST', json, JSON.stringify({ items }));
+        const ids = (body.items as { id: string }[]).map(({ id }) => id);
+        const page = await read(`cursor=${cursor}`);
+        expect(told(page).sort()).toEqual(ids.map((id) => [events.created, id, 1]).sort());
+      });
+    }
+
+    it('leads by Link from the oldest event to the newest, with the prefix and the limit that were asked for', async () => {
+      await Promise.all([make(), make(), make(), make()]);
+      for (const server of new Set([prefix, ''])) {
+        const seen: Event[] = [];
+        let next = `${server}${list}/feed?limit=3`;
+        for (;;) {
+          const { headers, body }: Answer = await send(service.url + next, 'GET');
+          const { items, nextCursor } = body as unknown as Page;
+          expect(headers.link).toBe(`<${server}${list}/feed?limit=3&cursor=${nextCursor}>; rel="next"`);
+          if (items.length === 0) break;
+          seen.push(...items);
+          next = `${server}${list}/feed?limit=3&cursor=${nextCursor}`;
+        }
+        expect(seen).toEqual((await read('limit=100')).items);
+      }
+    });
+
+    it('answers 304 until there is more', async () => {
+      const url = `${feedUrl}?cursor=${await end()}`;
+      const known = { 'If-None-Match': String((await send(url, 'GET')).headers.etag) };
+      expect(await send(url, 'GET', known)).toMatchObject({ status: 304, text: '' });
+      await make();
+      expect((await send(url, 'GET', known)).status).toBe(200);
     });
 
     it('is read on from any event, a page at a time', async () => {
@@ -132,7 +181,7 @@ export function publishesItsFeed(subject: Subject): void {
         number += 1;
         await writer.query(
           `insert into ${schema}.events (type, subject, version) values ($1, gen_random_uuid(), ${number})`,
-          [`${kind}.updated`],
+          [events.changed],
         );
       };
       for (let round = 0; round < 20; round++) {
@@ -166,23 +215,26 @@ export function publishesItsFeed(subject: Subject): void {
 
     it('refuses a cursor, a wait and an event id that are none, with their place', async () => {
       for (const [query, pointer] of [
-        ['cursor=x', '/query/cursor'],
-        ['cursor=1', '/query/cursor'],
+        ...['', 'x', '1', '1-', '-1', '1-1-1', '1--1', '0x1-1', 'LATEST', 'latest-1'].map(
+          (cursor) => [`cursor=${cursor}`, '/query/cursor'] as const,
+        ),
         ['cursor=9999999999999999999-1', '/query/cursor'],
         ['wait=21', '/query/wait'],
         ['wait=-1', '/query/wait'],
         ['wait=0.5', '/query/wait'],
+        ['wait=', '/query/wait'],
         ['limit=101', '/query/limit'],
-      ]) {
+        ['limit=0', '/query/limit'],
+      ] as const) {
         const { status, body } = await send(`${feedUrl}?${query}`, 'GET');
         const errors = expect.arrayContaining([expect.objectContaining({ pointer })]);
         expect({ query, status, errors: body.errors }).toMatchObject({ status: 400, errors });
       }
-      const { status, body } = await send(feedUrl, 'GET', { 'Last-Event-ID': 'x' });
-      expect({ status, errors: body.errors }).toMatchObject({
-        status: 400,
-        errors: expect.arrayContaining([expect.objectContaining({ pointer: '/headers/last-event-id' })]),
-      });
+      for (const id of ['x', '1', 'latest']) {
+        const { status, body } = await send(feedUrl, 'GET', { 'Last-Event-ID': id });
+        const errors = expect.arrayContaining([expect.objectContaining({ pointer: '/headers/last-event-id' })]);
+        expect({ id, status, errors: body.errors }).toMatchObject({ status: 400, errors });
+      }
       expect(await read('cursor=999999999999999999-999999999999999999')).toMatchObject({ items: [] });
     });
   });
@@ -209,6 +261,26 @@ export function publishesItsFeed(subject: Subject): void {
       stream.close();
     });
 
+    it('sends more than a page has', async () => {
+      const cursor = await end();
+      await service.db.pool.query(
+        `insert into ${schema}.events (type, subject, version) select $1, $2, number from generate_series(1, 250) as number`,
+        [events.changed, absentId],
+      );
+      const stream = await listen(`${feedUrl}?cursor=${cursor}`);
+      const versions: number[] = [];
+      while (versions.length < 250) versions.push((await stream.next()).data.version);
+      expect(versions).toEqual(Array.from({ length: 250 }, (_, index) => index + 1));
+      stream.close();
+    });
+
+    it('is sent only to those who like it best, and to nobody from a place that is none', async () => {
+      for (const Accept of ['*/*', 'application/json', 'text/event-stream;q=0.5, application/json']) {
+        expect((await send(feedUrl, 'GET', { Accept })).headers['content-type']).toMatch('application/json');
+      }
+      expect((await send(`${feedUrl}?cursor=x`, 'GET', { Accept: 'text/event-stream' })).status).toBe(400);
+    });
+
     it('ends when the service stops, and so does all waiting', async () => {
       const stopping = await serve(name, subject.handlers);
       try {
@@ -225,41 +297,41 @@ export function publishesItsFeed(subject: Subject): void {
     });
 
     it('has headers and nothing else for HEAD', async () => {
-      const { status, headers, text } = await send(feedUrl, 'HEAD', { Accept: 'text/event-stream' });
-      expect([status, headers['content-type'], text]).toEqual([200, 'text/event-stream; charset=utf-8', '']);
+      const { status, headers, text: body } = await send(feedUrl, 'HEAD', { Accept: 'text/event-stream' });
+      expect([status, headers['content-type'], body]).toEqual([200, 'text/event-stream; charset=utf-8', '']);
     });
   });
 
   /** Listens as an EventSource does. */
   async function listen(url: string, headers: Record<string, string> = {}) {
-    const request = get(url, { headers: { Accept: 'text/event-stream', ...headers }, agent: false });
-    request.on('error', () => undefined);
-    const [response] = (await once(request, 'response')) as [IncomingMessage];
-    expect([response.statusCode, response.headers['content-type']]).toEqual([200, 'text/event-stream; charset=utf-8']);
+    const response = await open(url, 'GET', { Accept: 'text/event-stream', ...headers });
     // Whoever closes it breaks it off.
     response.on('error', () => undefined);
+    expect([response.statusCode, response.headers['content-type']]).toEqual([200, 'text/event-stream; charset=utf-8']);
+    expect(response.headers['cache-control']).toBe('no-cache');
+    for (const header of ['etag', 'link', 'content-length']) expect(response.headers).not.toHaveProperty(header);
     const closed = new Promise((resolve) => response.once('close', resolve));
     const chunks = response.setEncoding('utf8').iterator({ destroyOnReturn: false });
-    let text = '';
+    let received = '';
     return {
       async ended() {
         response.resume();
         await closed;
       },
-      close: () => request.destroy(),
+      close: () => response.destroy(),
       async next(): Promise<Event> {
         for (;;) {
           const [, whole, id, type, data = ''] =
-            /^((?:retry: \d+\n\n|:\n\n)*id: (.*)\nevent: (.*)\ndata: (.*)\n\n)/.exec(text) ?? [];
+            /^((?:retry: \d+\n\n|:\n\n)*id: (.*)\nevent: (.*)\ndata: (.*)\n\n)/.exec(received) ?? [];
           if (whole !== undefined) {
-            text = text.slice(whole.length);
+            received = received.slice(whole.length);
             const event = JSON.parse(data) as Event;
             expect([event.id, event.type]).toEqual([id, type]);
             return event;
           }
           const { done, value } = (await chunks.next()) as IteratorResult<string, undefined>;
           if (done) throw new Error('the stream has ended');
-          text += value;
+          received += value;
         }
       },
     };

@@ -46,16 +46,18 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Asks until the answer has the status; fails with the test's time limit. */
-export async function untilStatus(status: number, url: string): Promise<Response> {
-  for (;;) {
-    const response = await fetch(url).catch(() => undefined);
-    if (response?.status === status) return response;
-    await sleep(20);
-  }
+/** Asks until the answer has the status; fails after the time. */
+export async function untilStatus(status: number, url: string, timeoutMs = 25_000): Promise<Response> {
+  let response: Response | undefined;
+  await until(async () => (response = await fetch(url).catch(() => undefined))?.status === status, timeoutMs);
+  return response as Response;
 }
 
-/** Looks until it is so; fails with the test's time limit. */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await sleep(20);
+/** Looks until it is so; fails after the time. Without an end to it, jest would not end after a test that failed. */
+export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 25_000): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`was not so within ${timeoutMs} ms: ${String(condition)}`);
+    await sleep(20);
+  }
 }

@@ -16,8 +16,9 @@ type List = Omit<ListQuery, 'limit' | 'cursor'>;
 export async function findTasks(db: Queryable, { limit, cursor, ...list }: ListQuery): Promise<Page<Task>> {
   const name = ['listTasks', list];
   const { key } = orders[list.sort];
+  const isKey = (value: string | null) => (key && value !== null ? key.isValue(value) : !key || key.nullable);
   const rows: Task[] = [];
-  for (const part of partsOf(list, readCursor(name, cursor))) {
+  for (const part of partsOf(list, readCursor(name, cursor, isKey))) {
     if (rows.length <= limit) rows.push(...(await findPart(db, list, part, limit + 1 - rows.length)));
   }
   return toPage(name, rows, limit, (task) => (key ? task[key.field] : null));
@@ -26,12 +27,46 @@ export async function findTasks(db: Queryable, { limit, cursor, ...list }: ListQ
 /** An order of the list: by a key that may be null for some tasks, which then come last, and by id where it is equal. */
 interface Order {
   direction: 'asc' | 'desc';
-  key?: { column: string; type: string; field: 'dueDate' | 'updatedAt' | 'priority'; nullable: boolean };
+  key?: Key;
 }
 
-const dueDate = { column: 'due_date', type: 'date', field: 'dueDate', nullable: true } as const;
-const updatedAt = { column: 'updated_at', type: 'timestamptz', field: 'updatedAt', nullable: false } as const;
-const priority = { column: 'priority', type: 'task_service.priority', field: 'priority', nullable: false } as const;
+interface Key {
+  column: string;
+  type: string;
+  field: 'dueDate' | 'updatedAt' | 'priority';
+  nullable: boolean;
+  /** Whether a task can have it: PostgreSQL would also take `tomorrow` and `infinity`. */
+  isValue: (text: string) => boolean;
+}
+
+const dueDate: Key = {
+  column: 'due_date',
+  type: 'date',
+  field: 'dueDate',
+  nullable: true,
+  isValue: (text) => isTime(`${text}T00:00:00.000Z`),
+};
+const updatedAt: Key = {
+  column: 'updated_at',
+  type: 'timestamptz',
+  field: 'updatedAt',
+  nullable: false,
+  isValue: isTime,
+};
+const priorities: Record<Task['priority'], true> = { low: true, normal: true, high: true };
+const priority: Key = {
+  column: 'priority',
+  type: 'task_service.priority',
+  field: 'priority',
+  nullable: false,
+  isValue: (text) => Object.hasOwn(priorities, text),
+};
+
+/** As the contract writes times, of the years 0001 to 9999. */
+function isTime(text: string): boolean {
+  const time = new Date(text);
+  return text >= '0001' && !Number.isNaN(time.getTime()) && time.toISOString() === text;
+}
 
 const orders: Record<List['sort'], Order> = {
   // Ids sort by the time they were made.

@@ -1,4 +1,5 @@
 /** Every SQL statement of the task service, one function each, but for those of the list: see list.ts. */
+import { missed } from '@task-manager/runtime/conditional';
 import type { Queryable } from '@task-manager/runtime/database';
 import { newId, timeOf } from '@task-manager/runtime/ids';
 import type { components } from '../../../generated/task-service.server.d.ts';
@@ -108,11 +109,6 @@ export async function deleteTask(
     values: [id, versions],
   });
   return row?.deleted ? 'deleted' : missed(row?.found, versions);
-}
-
-/** Why a statement missed what was there when it began: it has another version, or somebody deleted it meanwhile. */
-function missed(found: boolean | undefined, versions: string[] | null): 'stale' | 'not found' {
-  return found && versions ? 'stale' : 'not found';
 }
 
 export async function findTask(db: Queryable, id: string): Promise<Task | undefined> {

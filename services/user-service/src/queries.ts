@@ -1,4 +1,5 @@
 /** Every SQL statement of the user service, one function each. */
+import { missed } from '@task-manager/runtime/conditional';
 import { sqlState, type Queryable, type Statement } from '@task-manager/runtime/database';
 import { newId, timeOf } from '@task-manager/runtime/ids';
 import { readCursor, toPage, type Page } from '@task-manager/runtime/paging';
@@ -92,11 +93,6 @@ export async function deleteUser(
     values: [id, versions],
   });
   return row?.deleted ? 'deleted' : missed(row?.found, versions);
-}
-
-/** Why a statement missed who was there when it began: they have another version, or somebody deleted them meanwhile. */
-function missed(found: boolean | undefined, versions: string[] | null): 'stale' | 'not found' {
-  return found && versions ? 'stale' : 'not found';
 }
 
 /**

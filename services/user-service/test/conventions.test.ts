@@ -1,9 +1,12 @@
 import { editsSafely } from '../../runtime/test/conditional.ts';
-import { holdsToConventions, type Subject } from '../../runtime/test/conventions.ts';
+import { holdsToConventions } from '../../runtime/test/conventions.ts';
 import { publishesItsFeed } from '../../runtime/test/feed.ts';
 import { sendsItsHeaders } from '../../runtime/test/headers.ts';
 import { repeatsSafely } from '../../runtime/test/idempotency.ts';
+import type { Subject } from '../../runtime/test/subject.ts';
 import { userHandlers } from '../src/handlers.ts';
+
+const taken = { name: 'Grace', email: 'taken@example.com' };
 
 const subject: Subject = {
   name: 'user-service',
@@ -11,10 +14,18 @@ const subject: Subject = {
   create: '/register',
   body: { name: 'Alice', email: 'alice@example.com' },
   text: 'name',
+  defaults: {},
   list: '/users',
   listOperation: 'listUsers',
+  events: { created: 'user.registered', changed: 'user.updated', deleted: 'user.deleted' },
   table: 'user_service.users',
   prefix: '/user',
+  async conflicts(base) {
+    // It may be taken already.
+    const headers = { 'Content-Type': 'application/json' };
+    await fetch(`${base}/register`, { method: 'POST', headers, body: JSON.stringify(taken) });
+    return { ...taken, email: taken.email.toUpperCase() };
+  },
 };
 
 holdsToConventions(subject);

@@ -56,6 +56,21 @@ describe('registerUser', () => {
     expect(statuses).toEqual([201, ...Array.from({ length: 19 }, () => 409)]);
   });
 
+  it('lets one of twenty have an address, also when each has a key of its own', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        api.POST('/register', {
+          params: { header: { 'Idempotency-Key': `twenty ${index}` } },
+          body: { name: 'Eve', email: index % 2 ? 'keyed@example.com' : 'Keyed@Example.com' },
+        }),
+      ),
+    );
+    const statuses = answers.map(({ response }) => response.status).sort();
+    expect(statuses).toEqual([201, ...Array.from({ length: 19 }, () => 409)]);
+    const { data } = await api.GET('/users', { params: { query: { email: 'keyed@example.com' } } });
+    expect(data?.items.length).toBe(1);
+  });
+
   it('refuses what is no e-mail address', async () => {
     for (const email of ['alice', '@example.com', 'alice@', 'a b@example.com', `${'a'.repeat(250)}@b.de`]) {
       const { error } = await api.POST('/register', { body: { name: 'Alice', email } });
@@ -120,6 +135,17 @@ describe('listUsers, filtered', () => {
     expect((await api.GET('/users', { params: { query: { q: 'HOPPER grace' } } })).data?.items).toMatchObject([
       { name: 'Grace Hopper' },
     ]);
+    for (const [q, names] of [
+      ['"grace jones"', ['Grace Jones']],
+      ['"jones grace"', []],
+      ['grace -kelly -jones', ['Grace Hopper']],
+      ['hopper or kelly', ['Grace Kelly', 'Grace Hopper']],
+      ['gra', []],
+      ['!?', []],
+    ] as const) {
+      const { data } = await api.GET('/users', { params: { query: { q } } });
+      expect([q, data?.items.map(({ name }) => name)]).toEqual([q, names]);
+    }
     for (const other of [{ cursor }, { cursor, q: 'hopper' }]) {
       expect((await api.GET('/users', { params: { query: other } })).response.status).toBe(400);
     }
@@ -136,6 +162,28 @@ describe('updateUser', () => {
     const { error } = await patch(user.id, { name: 'Changed', email: taken.email.toUpperCase() });
     expect(error).toMatchObject({ type: '/user/problems/email-taken', status: 409 });
     expect((await api.GET('/users/{userId}', { params: { path: { userId: user.id } } })).data).toEqual(user);
+  });
+
+  it('takes another address, and leaves the old one to others', async () => {
+    const user = await registerUser('Mover');
+    const email = `moved.${user.email}`;
+    expect((await patch(user.id, { email })).data).toMatchObject({ name: 'Mover', email, version: 2 });
+    expect((await api.POST('/register', { body: { name: 'Next', email: user.email } })).response.status).toBe(201);
+  });
+
+  it('refuses what is no name and no address, with its place', async () => {
+    const { id } = await registerUser('Steady');
+    for (const [body, pointer] of [
+      [{ name: '' }, '/body/name'],
+      [{ name: 'x'.repeat(201) }, '/body/name'],
+      [{ name: null }, '/body/name'],
+      [{ email: 'nowhere' }, '/body/email'],
+      [{ email: null }, '/body/email'],
+    ] as const) {
+      const errors = expect.arrayContaining([expect.objectContaining({ pointer })]);
+      expect((await patch(id, body as object)).error).toMatchObject({ status: 400, errors });
+    }
+    expect((await patch(id, {})).data).toMatchObject({ name: 'Steady', version: 2 });
   });
 
   it('lets one keep the address in other letters', async () => {
@@ -158,7 +206,10 @@ describe('deleteUser', () => {
   it('makes the address free again', async () => {
     const { id, email } = await registerUser('Leaver');
     await api.DELETE('/users/{userId}', { params: { path: { userId: id } } });
-    expect((await api.POST('/register', { body: { name: 'Joiner', email } })).response.status).toBe(201);
+    const { data: joiner } = await api.POST('/register', { body: { name: 'Joiner', email: email.toUpperCase() } });
+    expect(joiner?.id).not.toBe(id);
+    expect((await api.GET('/users/{userId}', { params: { path: { userId: id } } })).response.status).toBe(404);
+    expect((await api.GET('/users', { params: { query: { email } } })).data?.items).toEqual([joiner]);
   });
 });
 
