@@ -2,7 +2,6 @@
  * The feed of a service: what happened, in order, with nothing left out and nothing twice. An event is a row of the table
  * `events` in the service's schema, written by the statement that makes the change. See decisions/006.
  */
-import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Queryable } from './database.ts';
 
@@ -78,13 +77,20 @@ class News {
   readonly #waiting = new Set<{ after: string; tell: AbortController }>();
   #looking = false;
 
-  /** Resolves with true when there may be an event after this place, and with false after the time or at the signal. */
+  /** Resolves with true when there may be an event after this place or at the signal, and with false after the time. */
   async after(db: Queryable, after: string, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
     const waiter = { after, tell: new AbortController() };
     this.#waiting.add(waiter);
     if (!this.#looking) void this.#look(db);
-    const told = AbortSignal.any([waiter.tell.signal, signal, AbortSignal.timeout(Math.max(0, timeoutMs))]);
-    if (!told.aborted) await once(told, 'abort');
+    const tell = () => {
+      waiter.tell.abort();
+    };
+    signal.addEventListener('abort', tell);
+    if (signal.aborted) tell();
+    // No AbortSignal.timeout(): inside AbortSignal.any() it may be collected as garbage before its time has come, and
+    // then it never comes (https://github.com/nodejs/node/issues/57736).
+    await sleep(timeoutMs, undefined, { signal: waiter.tell.signal }).catch(() => undefined);
+    signal.removeEventListener('abort', tell);
     this.#waiting.delete(waiter);
     return waiter.tell.signal.aborted;
   }

@@ -144,7 +144,7 @@ function dispatch(
         accept: res.locals.accept,
         db: queryable,
         get signal() {
-          return AbortSignal.any([health.stopping, gone(res)]);
+          return endOf(res, health.stopping);
         },
       });
     const key = headers['Idempotency-Key'];
@@ -164,12 +164,16 @@ function headersOf({ parameters }: Operation, req: Request): Record<string, stri
   return Object.fromEntries(names.map((name) => [name, req.get(name)]));
 }
 
-/** Comes when the client has closed the connection, or has its answer. */
-function gone(res: Response): AbortSignal {
+/** Comes when the client has closed the connection or has its answer, or when the service stops. */
+function endOf(res: Response, stopping: AbortSignal): AbortSignal {
   const controller = new AbortController();
-  res.once('close', () => {
+  const end = () => {
+    stopping.removeEventListener('abort', end);
     controller.abort();
-  });
+  };
+  stopping.addEventListener('abort', end);
+  res.once('close', end);
+  if (stopping.aborted) end();
   return controller.signal;
 }
 

@@ -1,5 +1,7 @@
 /** The feed of a service, as promises that each service's tests hold it to. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { connectionOf } from '@task-manager/runtime/database';
 import pg from 'pg';
@@ -16,6 +18,9 @@ interface Page {
   items: Event[];
   nextCursor: string | null;
 }
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 export function publishesItsFeed(subject: Subject): void {
   const { name, create, batch, list, prefix, text, events } = subject;
@@ -211,6 +216,17 @@ export function publishesItsFeed(subject: Subject): void {
       await sleep(150);
       const id = idOf(await make());
       for (const page of await Promise.all(waiting)) expect(page.items.map((event) => event.subject)).toEqual([id]);
+    });
+
+    it('waits only so long when garbage is collected meanwhile', async () => {
+      await make();
+      const cursor = await end();
+      const waiting = read(`cursor=${cursor}&wait=1`);
+      for (let round = 0; round < 8; round++) {
+        await sleep(100);
+        collectGarbage();
+      }
+      expect(await waiting).toEqual({ items: [], nextCursor: cursor });
     });
 
     it('refuses a cursor, a wait and an event id that are none, with their place', async () => {

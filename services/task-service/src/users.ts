@@ -74,10 +74,10 @@ export class Users {
 
   async #followPage(db: Database, signal: AbortSignal): Promise<void> {
     const cursor = await findUsersCursor(db);
-    const { data } = await this.#client.GET('/users/feed', {
-      params: { query: { limit: 100, wait: waitSeconds, ...(cursor !== null && { cursor }) } },
-      signal: AbortSignal.any([signal, AbortSignal.timeout(waitSeconds * 1000 + timeoutMs)]),
-    });
+    const query = { limit: 100, wait: waitSeconds, ...(cursor !== null && { cursor }) };
+    const { data } = await within(waitSeconds * 1000 + timeoutMs, signal, (limit) =>
+      this.#client.GET('/users/feed', { params: { query }, signal: limit }),
+    );
     if (!data) throw new Error('the user service refused its feed');
     const { items, nextCursor } = data;
     if (items.length === 0) {
@@ -90,6 +90,32 @@ export class Users {
       const isOurs = await moveUsersCursor(transaction, cursor, nextCursor);
       if (isOurs && deleted.length > 0) await unassign(transaction, deleted);
     });
+  }
+}
+
+/**
+ * Aborts what is asked for at the signal, or after the time. AbortSignal.timeout() inside AbortSignal.any() may be collected
+ * as garbage before its time has come (https://github.com/nodejs/node/issues/57736).
+ */
+async function within<Answer>(
+  timeoutMs: number,
+  signal: AbortSignal,
+  ask: (limit: AbortSignal) => Promise<Answer>,
+): Promise<Answer> {
+  const limit = new AbortController();
+  const abort = () => {
+    limit.abort(signal.reason);
+  };
+  signal.addEventListener('abort', abort);
+  if (signal.aborted) abort();
+  const timer = setTimeout(() => {
+    limit.abort(new DOMException(`no answer within ${timeoutMs} ms`, 'TimeoutError'));
+  }, timeoutMs);
+  try {
+    return await ask(limit.signal);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', abort);
   }
 }
 
