@@ -13,6 +13,10 @@ export interface Contract {
   operations: Operation[];
   /** Each kind of problem that the service can answer with, by name: the examples of the contract's responses. */
   problems: Map<string, ProblemKind>;
+  /** What a request that meets no operation can be answered with, by status: the problems of the contract. */
+  unmatched: Map<number, Response>;
+  /** The names of all headers that it has of answers. */
+  headers: Set<string>;
 }
 
 /** An operation, with all that it refers to looked up. */
@@ -35,12 +39,17 @@ export interface Parameter {
 
 export interface Response {
   description: string;
-  /** The media types that it has. */
-  mediaTypes: string[];
-  /** The names of the headers that it may have. */
-  headers: Set<string>;
+  /** By media type. */
+  content: Record<string, { schema: object }>;
+  /** The headers that it may have, by name. */
+  headers: Map<string, Header>;
   /** The headers that it always has with one value, which the contract gives as `const`. */
   constants: Record<string, string>;
+}
+
+export interface Header {
+  required?: boolean;
+  schema: { type: string; const?: string };
 }
 
 export interface ProblemKind {
@@ -50,8 +59,8 @@ export interface ProblemKind {
   /** What it means and what to do, in Markdown. */
   description: string;
   example: Record<string, unknown>;
-  headers: Set<string>;
-  constants: Record<string, string>;
+  headers: Response['headers'];
+  constants: Response['constants'];
 }
 
 /** The parts of an OpenAPI 3.1 document that the runtime reads, before what is referred to is looked up. */
@@ -77,8 +86,8 @@ interface DocumentOperation {
 
 interface DocumentResponse {
   description: string;
-  headers?: Record<string, Referred<{ required?: boolean; schema?: { const?: string } }>>;
-  content?: Record<string, { examples?: Record<string, Referred<Example>> }>;
+  headers?: Record<string, Referred<Header>>;
+  content?: Record<string, { schema: object; examples?: Record<string, Referred<Example>> }>;
 }
 
 interface Example {
@@ -92,12 +101,21 @@ const methods = ['get', 'put', 'post', 'delete', 'patch'] as const;
 export function readContract(file: URL): Contract {
   const yaml = readFileSync(file, 'utf8');
   const document = parse(yaml) as Document;
+  const operations = operationsOf(document);
+  const responses = Object.values(document.components.responses);
+  const problems = responses.flatMap((each) => problemKinds(document, each));
+  const unmatched = responses.flatMap((each) =>
+    problemKinds(document, each).map(([, { status }]) => [status, responseOf(document, each)] as const),
+  );
+  const answers = [...operations.flatMap((each) => [...each.responses.values()]), ...unmatched.map(([, each]) => each)];
   return {
     yaml,
     document,
     basePaths: document.servers.map(({ url }) => url.replace(/\/$/, '')),
-    operations: operationsOf(document),
-    problems: new Map(Object.values(document.components.responses).flatMap((each) => problemKinds(document, each))),
+    operations,
+    problems: new Map(problems),
+    unmatched: new Map(unmatched),
+    headers: new Set(answers.flatMap(({ headers }) => [...headers.keys()])),
   };
 }
 
@@ -121,17 +139,12 @@ function operationsOf(document: Document): Operation[] {
 }
 
 function responseOf(document: Document, referred: Referred<DocumentResponse>): Response {
-  const { description, headers = {}, content = {} } = lookUp(document, referred);
-  const constants = Object.entries(headers).flatMap(([name, each]) => {
-    const { required, schema } = lookUp(document, each);
-    return required && schema?.const !== undefined ? [[name, schema.const]] : [];
-  });
-  return {
-    description,
-    mediaTypes: Object.keys(content),
-    headers: new Set(Object.keys(headers)),
-    constants: Object.fromEntries(constants) as Record<string, string>,
-  };
+  const { description, content = {}, ...response } = lookUp(document, referred);
+  const headers = Object.entries(response.headers ?? {}).map(([name, each]) => [name, lookUp(document, each)] as const);
+  const constants = headers.flatMap(([name, { required, schema }]) =>
+    required && schema.const !== undefined ? [[name, schema.const] as const] : [],
+  );
+  return { description, content, headers: new Map(headers), constants: Object.fromEntries(constants) };
 }
 
 function problemKinds(document: Document, referred: Referred<DocumentResponse>): [string, ProblemKind][] {

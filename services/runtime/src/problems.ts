@@ -1,7 +1,7 @@
 /** Problem details (RFC 9457): every error that leaves a service, from whatever layer, goes out here. */
 import type { ErrorRequestHandler, Request, Response } from 'express';
 import { error as validatorErrors } from 'express-openapi-validator';
-import type { Contract, Operation, ProblemKind } from './contract.ts';
+import type { Contract, ProblemKind } from './contract.ts';
 import { DatabaseUnavailable, sqlState } from './database.ts';
 import type { ProblemDetails } from './handlers.ts';
 
@@ -36,9 +36,7 @@ export function sendProblem(
 ): void {
   const kind = kindOf(contract, status, details.type);
   // An answer that was refused on its way out has set its own already.
-  for (const { headers } of (res.locals.operation as Operation | undefined)?.responses.values() ?? []) {
-    for (const name of headers) if (!kind.headers.has(name)) res.removeHeader(name);
-  }
+  for (const name of contract.headers) if (!kind.headers.has(name)) res.removeHeader(name);
   if (status === 503) res.set('Retry-After', '1');
   res
     .status(status)

@@ -46,9 +46,9 @@ export function findOperation(operations: Operation[]): RequestHandler {
       refuseMethod(req, res, allowed);
       return;
     }
+    res.locals.operation = expected.operation;
     res.locals.accept = checkMediaTypes(req, expected);
     checkIntegers(req, expected);
-    res.locals.operation = expected.operation;
     next();
   };
 }
@@ -73,7 +73,7 @@ interface Expectation {
 function expectationOf(operation: Operation): Expectation {
   return {
     operation,
-    answers: [...operation.responses].flatMap(([status, { mediaTypes }]) => (status < 400 ? mediaTypes : [])),
+    answers: [...operation.responses].flatMap(([status, { content }]) => (status < 400 ? Object.keys(content) : [])),
     reads: Object.keys(operation.requestBody?.content ?? {}),
     integers: operation.parameters
       .filter((each) => each.in === 'query' && each.schema.type === 'integer')

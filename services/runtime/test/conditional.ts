@@ -1,11 +1,10 @@
 /** Conditional requests and safe edits (RFC 9110 §13), as promises that each service's tests hold it to. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { serve, type TestService } from './harness.ts';
-import { absentId, json, newBodies, sender, untilServed, type Answer, type Subject } from './subject.ts';
+import { absentId, type Answer, json, newBodies, send, type Subject, untilServed } from './subject.ts';
 
 export function editsSafely(subject: Subject): void {
   const { name, create, list, prefix, table } = subject;
-  const send = sender(name);
   const newBody = newBodies(subject);
   let service: TestService;
   let base: string;

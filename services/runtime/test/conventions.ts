@@ -2,11 +2,10 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { serve, type TestService } from './harness.ts';
-import { json, newBodies, sender, type Subject } from './subject.ts';
+import { json, newBodies, send, type Subject } from './subject.ts';
 
 export function holdsToConventions(subject: Subject): void {
   const { name, create, list, prefix, table } = subject;
-  const send = sender(name);
   const newBody = newBodies(subject);
   const valid = JSON.stringify(subject.body);
   let service: TestService;
@@ -238,14 +237,30 @@ export function holdsToConventions(subject: Subject): void {
     });
 
     it('answers 500 rather than leave the contract, when answers are held to it', async () => {
-      const straying = await serve(name, (health) => ({
+      const whole = { status: 200, body: { items: [], nextCursor: null } };
+      const straying = {
+        'another body': { status: 200, body: { items: [{ id: 1 }], nextCursor: null } },
+        'a field more': { status: 200, body: { ...whole.body, more: 1 } },
+        'no body': { status: 200 },
+        'another status': { status: 418, body: {} },
+        'a header more': { ...whole, headers: { Location: '/tasks/1' } },
+        'another header': { ...whole, headers: { Link: 'none' } },
+        'another problem': { status: 400, problem: { detail: 'x'.repeat(2001) } },
+        'a problem that it does not have': { status: 409, problem: { detail: 'a conflict' } },
+      };
+      let name: keyof typeof straying | undefined;
+      const service = await serve(subject.name, (health) => ({
         ...subject.handlers(health),
-        async [subject.listOperation]() {
-          return { status: 200, body: { items: [{ id: 1 }], nextCursor: null } };
-        },
+        [subject.listOperation]: () => Promise.resolve(name ? straying[name] : whole),
       }));
-      expect(await send(straying.url + list, 'GET')).toMatchObject({ status: 500, body: { title: 'Internal error' } });
-      await straying.stop();
+      expect(await send(service.url + list, 'GET')).toMatchObject(whole);
+      for (name of Object.keys(straying) as (keyof typeof straying)[]) {
+        const { status, headers, body } = await send(service.url + list, 'GET');
+        expect({ name, status, ...body }).toMatchObject({ status: 500, title: 'Internal error' });
+        expect(headers).toMatchObject({ 'content-type': expect.stringContaining('problem+json') });
+        for (const header of ['location', 'link', 'etag']) expect(headers).not.toHaveProperty(header);
+      }
+      await service.stop();
     });
 
     it('answers 503 with Retry-After while the database is away, and serves again by itself', async () => {

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { connectionOf } from '@task-manager/runtime/database';
 import pg from 'pg';
 import { serve, type TestService } from './harness.ts';
-import { absentId, json, newBodies, open, sender, type Answer, type Subject } from './subject.ts';
+import { absentId, type Answer, json, newBodies, open, send, type Subject } from './subject.ts';
 
 interface Event {
   id: string;
@@ -24,7 +24,6 @@ const collectGarbage = runInNewContext('gc') as () => void;
 
 export function publishesItsFeed(subject: Subject): void {
   const { name, create, batch, list, prefix, text, events } = subject;
-  const send = sender(name);
   const newBody = newBodies(subject);
   const schema = name.replaceAll('-', '_');
   let service: TestService;

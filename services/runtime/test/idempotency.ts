@@ -1,11 +1,10 @@
 /** `Idempotency-Key`: each service's tests hold it to these promises, for each of its operations that create. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { serve, type TestService } from './harness.ts';
-import { json, newBodies, sender, untilServed, type Answer, type Subject } from './subject.ts';
+import { type Answer, json, newBodies, send, type Subject, untilServed } from './subject.ts';
 
 export function repeatsSafely(subject: Subject): void {
   const { name, create, batch, list, prefix, table, text } = subject;
-  const send = sender(name);
   const newBody = newBodies(subject);
   const schema = name.replaceAll('-', '_');
   let service: TestService;

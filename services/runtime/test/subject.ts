@@ -3,7 +3,6 @@ import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage 
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Health } from '@task-manager/runtime/health';
-import { expectDeclaredHeaders } from './declared.ts';
 
 export interface Subject {
   /** The service, and what makes its handlers. */
@@ -41,17 +40,6 @@ export const json = { 'Content-Type': 'application/json' };
 
 /** The id of nothing and nobody. */
 export const absentId = '01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70';
-
-export type Send = typeof send;
-
-/** `send`, for answers of this service: each is held to the headers that its contract declares. */
-export function sender(name: string): Send {
-  return async (url, method, headers, body) => {
-    const answer = await send(url, method, headers, body);
-    expectDeclaredHeaders(name, method, url, answer);
-    return answer;
-  };
-}
 
 /** Sends it again when told to, as a client does whom the service had no time for. */
 export async function untilServed(send: () => Promise<Answer>): Promise<Answer> {
