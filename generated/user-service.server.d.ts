@@ -696,7 +696,7 @@ export interface operations {
                     "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
                     /**
                      * @description Where the new user is, with the prefix the request came with.
-                     * @example /user/users/01939c2d-11f6-7e0a-a9c3-7b5d4e3f2a10
+                     * @example /user/users/01939c2f-5d18-7a92-8c47-1e0f2d3b4c5a
                      */
                     Location: string;
                     [name: string]: unknown;

@@ -5,7 +5,7 @@ import { createDatabase, startPostgres } from './postgres.ts';
 
 export interface Database {
   /** What a service needs in its environment to connect. */
-  environmentOf(service: string): Record<string, string>;
+  environmentOf: (service: string) => Record<string, string>;
   /** How to look into it, and where its data is. */
   description: string[];
   stop(): Promise<void>;

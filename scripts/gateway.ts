@@ -81,6 +81,8 @@ export async function startGateway(options: {
   port: number;
   routes: Route[];
   replicas: { service: string; port: number }[];
+  /** What it does itself, by method and path (`POST /sandbox/reset`); answered with 204 when it is done. */
+  commands?: Record<string, () => Promise<void>>;
 }): Promise<Gateway> {
   const replicas = options.replicas.map(({ service, port }): Replica => ({ service, port, health: 'down', turn: 0 }));
   const agent = new http.Agent({ keepAlive: true });
@@ -88,7 +90,9 @@ export async function startGateway(options: {
     // While the gateway closes, a connection ends with its answer.
     if (!server.listening) response.shouldKeepAlive = false;
     const route = findRoute(options.routes, request);
+    const command = options.commands?.[`${request.method} ${pathOf(request)}`];
     if (!request.headers.host) sendProblem(request, response, 400, 'The request has no Host header.');
+    else if (command) void obey(request, response, command);
     else if (!route) sendProblem(request, response, 404, 'The gateway has no route for this host and path.');
     else void dispatch(request, response, inTurn(replicas, route.service), agent);
   });
@@ -117,6 +121,16 @@ export async function startGateway(options: {
       agent.destroy();
     },
   };
+}
+
+async function obey(request: IncomingMessage, response: ServerResponse, command: () => Promise<void>): Promise<void> {
+  try {
+    request.resume();
+    await command();
+    response.writeHead(204).end();
+  } catch (error) {
+    sendProblem(request, response, 500, String(error));
+  }
 }
 
 /** Asks a replica how it is. */

@@ -1,10 +1,13 @@
 /** What `npm start` shows: each line behind the name of who wrote it, coloured by service on a terminal. */
+import { basename } from 'node:path';
 import { styleText } from 'node:util';
 import { prettyFactory } from 'pino-pretty';
 
-type Style = Parameters<typeof styleText>[0];
+export type Style = Parameters<typeof styleText>[0];
 
 const colorize = process.stdout.isTTY && process.stdout.hasColors();
+const script = basename(process.argv[1] ?? '', '.js');
+const launcher = script === 'start' ? 'npm start' : script;
 const nameWidth = 15;
 const pretty = prettyFactory({
   colorize,
@@ -18,7 +21,7 @@ process.stdout.on('error', () => undefined);
 
 /** Says something in the launcher's own name. */
 export function say(text: string): void {
-  printLine('npm start', 'bold', text);
+  printLine(launcher, 'bold', text);
 }
 
 /** Prints a line that a replica wrote: of pino's JSON what a reader needs, anything else as it is. */

@@ -1,28 +1,13 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import getPort from 'get-port';
+import { startMock, type System } from './system.ts';
 
-let mock: ChildProcess;
+let mock: System;
 let url: string;
 beforeAll(async () => {
-  const port = await getPort();
-  url = `http://localhost:${port}`;
-  mock = spawn(process.execPath, [fileURLToPath(new URL('../dist/mock.js', import.meta.url))], {
-    env: { ...process.env, PORT: String(port) },
-    stdio: 'ignore',
-  });
-  for (const path of ['/health', '/user/health']) {
-    while (!(await fetch(url + path).catch(() => undefined))?.ok) await sleep(50);
-  }
+  mock = await startMock();
+  url = mock.url;
 });
-afterAll(async () => {
-  const ended = once(mock, 'exit');
-  mock.kill();
-  expect(await ended).toEqual([0, null]);
-});
+afterAll(() => mock.stop());
 
 const post = (path: string, body: object) =>
   fetch(url + path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });

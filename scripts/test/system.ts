@@ -1,4 +1,4 @@
-/** The whole system, as `npm start` runs it, on a port and a data folder of its own. */
+/** The commands that serve on a port until they are stopped: the whole system, the sandbox, the mock. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
@@ -15,35 +15,48 @@ export interface System {
   stop(): Promise<void>;
 }
 
-/** Resolves when both services can serve. */
+/** The system as `npm start` runs it, on an empty database. Resolves when both services can serve, as the others do. */
 export async function startSystem(): Promise<System> {
-  const port = await getPort();
   const data = await mkdtemp(join(tmpdir(), 'task-manager-system-'));
   // Started by root, PostgreSQL runs as another user.
   await chmod(data, 0o755);
-  const child = spawn(process.execPath, [fileURLToPath(new URL('../dist/start.js', import.meta.url))], {
-    env: { ...process.env, POSTGRES_HOST: undefined, PORT: String(port), DATA_DIR: data, LOG_LEVEL: 'warn' },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const ended = once(child, 'exit');
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
-  const url = `http://localhost:${port}`;
-  while (!(await isHealthy(`${url}/health`)) || !(await isHealthy(`${url}/user/health`))) {
-    if (child.exitCode !== null) throw new Error(`npm start ended: ${output}`);
-    await sleep(100);
-  }
+  const system = await run('start', { POSTGRES_HOST: undefined, DATA_DIR: data });
   return {
-    port,
-    url,
+    ...system,
     async stop() {
-      child.kill();
-      await ended;
+      await system.stop();
       await rm(data, { recursive: true, force: true });
     },
   };
 }
 
-async function isHealthy(url: string): Promise<boolean> {
-  return (await fetch(url).catch(() => undefined))?.ok ?? false;
+/** `npm run sandbox`: the same with the examples of the contracts in it. */
+export const startSandbox = () => run('sandbox');
+
+/** `npm run mock`. */
+export const startMock = () => run('mock');
+
+async function run(script: string, environment: NodeJS.ProcessEnv = {}): Promise<System> {
+  const port = await getPort();
+  const child = spawn(process.execPath, [fileURLToPath(new URL(`../dist/${script}.js`, import.meta.url))], {
+    env: { ...process.env, PORT: String(port), LOG_LEVEL: 'warn', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const ended = once(child, 'exit');
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
+  // What it says when it has started.
+  while (!output.includes('Ctrl-C stops')) {
+    if (child.exitCode !== null) throw new Error(`${script} ended: ${output}`);
+    await sleep(50);
+  }
+  return {
+    port,
+    url: `http://localhost:${port}`,
+    async stop() {
+      child.kill();
+      await ended;
+      if (child.exitCode !== 0) throw new Error(`${script} ended with ${child.exitCode}: ${output}`);
+    },
+  };
 }
