@@ -219,8 +219,12 @@ export interface components {
          */
         NewTask: {
             title: components["schemas"]["Title"];
-            /** @default  */
-            description: components["schemas"]["Description"];
+            /**
+             * @description More about it; empty when there is no more to say. Any characters but NUL.
+             * @default
+             * @example 2L whole
+             */
+            description: string;
             /** @default todo */
             status: components["schemas"]["Status"];
             /** @default normal */
@@ -229,8 +233,15 @@ export interface components {
             dueDate: components["schemas"]["DueDate"];
             /** @default null */
             assigneeId: components["schemas"]["AssigneeId"];
-            /** @default [] */
-            labels: components["schemas"]["Labels"];
+            /**
+             * @description Words by which to find it, each of them once.
+             * @default []
+             * @example [
+             *       "finance",
+             *       "review"
+             *     ]
+             */
+            labels: components["schemas"]["Label"][];
         };
         /** @description Tasks to create together. */
         NewTasks: {

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 import { createConfig, lint } from '@redocly/openapi-core';
+import { parse } from 'yaml';
 import { generate, services } from '../generate.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -43,6 +44,17 @@ describe('api/', () => {
       expect(summaries.length).toBeGreaterThan(0);
       expect(summaries.filter((summary) => summary.split(' ').length > 5)).toEqual([]);
     }
+  });
+});
+
+describe('api/task-service.yaml', () => {
+  it('asks of a new task what it asks of a changed one, where it says so twice', async () => {
+    const { components } = parse(await read('api/task-service.yaml')) as {
+      components: { schemas: { NewTask: { properties: object }; Description: object; Labels: object } };
+    };
+    const { NewTask, Description, Labels } = components.schemas;
+    expect(NewTask.properties).toHaveProperty('description', { ...Description, default: '' });
+    expect(NewTask.properties).toHaveProperty('labels', { ...Labels, default: [] });
   });
 });
 
