@@ -485,6 +485,7 @@ export interface components {
              */
             title: string;
             /**
+             * Format: int32
              * @description The HTTP status code, repeated.
              * @example 400
              */

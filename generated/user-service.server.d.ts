@@ -353,6 +353,7 @@ export interface components {
              */
             title: string;
             /**
+             * Format: int32
              * @description The HTTP status code, repeated.
              * @example 400
              */
