@@ -99,7 +99,7 @@ describe('redocly.yaml', () => {
     // Of what is bundled, no operation refers to what answers requests that meet none.
     const report = await run('redocly', ['lint', '--format=checkstyle', '--skip-rule=no-unused-components', ...files]);
     found = byFile(report);
-  });
+  }, 120_000);
 
   it.each(redocly.map(([rule, place], index) => [rule, place.join(' '), index] as const))(
     '%s: %s',
@@ -120,7 +120,7 @@ describe('.spectral.yaml', () => {
   beforeAll(async () => {
     const files = broken('spectral', spectral);
     found = JSON.parse(await run('spectral', ['lint', '--quiet', '--format=json', ...files])) as typeof found;
-  });
+  }, 120_000);
 
   it.each(spectral.map(([rule, place], index) => [rule, place.join(' '), index] as const))(
     '%s: %s',

@@ -1,0 +1,90 @@
+/**
+ * `npm run release`: keeps the contracts of the version in package.json as released, in `api/released/<version>/`, and
+ * writes what is new in them since the last release into CHANGELOG.md, under the version's heading, as `### API`.
+ *
+ * Exits with 1, and writes nothing, when the contracts have another version, when that version is released already, when
+ * CHANGELOG.md says nothing of it, or when it breaks clients and its number does not say so.
+ */
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
+import { compare, findBreaking, lastRelease, operations, type PathItem } from './breaking.ts';
+import { generate, services } from './generate.ts';
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  try {
+    const version = await release(fileURLToPath(new URL('../../', import.meta.url)));
+    console.log(`wrote api/released/${version}/ and CHANGELOG.md: read and commit them`);
+  } catch (error) {
+    console.error((error as Error).message);
+    process.exitCode = 1;
+  }
+}
+
+/** Releases what is in `root`, the repository's folder, and returns its version. */
+export async function release(root: string): Promise<string> {
+  const { version } = JSON.parse(await readFile(`${root}package.json`, 'utf8')) as { version: string };
+  const files = await generate(new URL(`file://${root}`));
+  const contracts = services.map((service) => ({ service, text: files.get(`${service}.yaml`) ?? '' }));
+  await refuseUnready(root, version, contracts);
+
+  const last = await lastRelease(root);
+  const changes: string[] = [];
+  for (const contract of contracts) changes.push(...(await changesOf(root, contract, last)));
+  const changelog = await readFile(`${root}CHANGELOG.md`, 'utf8');
+  await writeFile(`${root}CHANGELOG.md`, withApi(changelog, version, changes));
+
+  await mkdir(`${root}api/released/${version}`, { recursive: true });
+  for (const { service, text } of contracts) {
+    const released = text.replace(/^#.*/, `# ${service} as released in ${version}: never edited.`);
+    await writeFile(`${root}api/released/${version}/${service}.yaml`, released);
+  }
+  return version;
+}
+
+interface Contract {
+  service: string;
+  text: string;
+}
+
+async function refuseUnready(root: string, version: string, contracts: Contract[]): Promise<void> {
+  for (const { service, text } of contracts) {
+    const { info } = parse(text) as { info: { version: string } };
+    if (info.version !== version) {
+      throw new Error(
+        `api/${service}.yaml has the version ${info.version}, package.json ${version}: make them the same`,
+      );
+    }
+  }
+  if (existsSync(`${root}api/released/${version}`)) {
+    throw new Error(`${version} is released: raise the version in package.json and in the contracts`);
+  }
+  if (!headingOf(version).test(await readFile(`${root}CHANGELOG.md`, 'utf8'))) {
+    throw new Error(`CHANGELOG.md has no "## ${version}": say there what is new for those who use it`);
+  }
+  const problems = await findBreaking(root);
+  if (problems.length > 0) throw new Error(problems.join('\n'));
+}
+
+/** What is new in a contract, a line each; in the first release all operations are. */
+async function changesOf(root: string, { service, text }: Contract, last: string | undefined): Promise<string[]> {
+  const { info, paths } = parse(text) as { info: { title: string }; paths: Record<string, PathItem> };
+  const changes = last
+    ? (await compare(root, service, last)).changes
+    : Object.entries(paths).flatMap(([route, item]) => operations(route, item));
+  return changes.map((change) => `- ${info.title}, ${change}`);
+}
+
+/** The changelog with the changes as the end of the version's part, in place of what an earlier run wrote there. */
+function withApi(changelog: string, version: string, changes: string[]): string {
+  const part = headingOf(version).exec(changelog)?.[0] ?? '';
+  const [sentences = ''] = part.replace(', not yet released', '').split('\n### API\n');
+  const api = changes.length > 0 ? changes.join('\n') : 'Nothing has changed.';
+  return changelog.replace(part, () => `${sentences.trimEnd()}\n\n### API\n\n${api}\n`);
+}
+
+/** Matches a version's part of the changelog, as far as the next. */
+function headingOf(version: string): RegExp {
+  return new RegExp(`^## ${version.replaceAll('.', '\\.')}(?![\\d.])[^]*?(?=\n## |$(?![^]))`, 'm');
+}
