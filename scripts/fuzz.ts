@@ -10,7 +10,7 @@ import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
@@ -20,6 +20,7 @@ import { services } from './generate.ts';
 import { printLine } from './log.ts';
 import { startSandbox } from './sandbox.ts';
 import { root } from './system.ts';
+import { runToEnd } from './until-stopped.ts';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -30,22 +31,19 @@ const reports = join(root, 'reports/fuzz');
 /** What the services of the sandbox have logged as errors: there should be none, whatever is sent. */
 const errors: string[] = [];
 
-try {
-  const schemathesis = await install();
+await runToEnd('npm run fuzz', async (stopped) => {
+  const schemathesis = await install(stopped);
   await mkdir(reports, { recursive: true });
   const [given] = positionals;
-  const sandbox = given ? undefined : await startSandbox({ port: await getPort(), print: keepErrors });
+  const sandbox = given ? undefined : await startSandbox({ port: await getPort(), print: keepErrors }, stopped);
   const url = (given ?? sandbox?.url ?? '').replace(/\/$/, '');
   console.log(`Fuzzing ${url} with ${values.examples} examples an operation. Seed: ${seed}\n`);
-  const fuzzing = services.map((service) => fuzz(schemathesis, service, url));
+  const fuzzing = services.map((service) => fuzz(schemathesis, service, url, stopped));
   report(await Promise.all(fuzzing).finally(() => sandbox?.stop()));
-} catch (error) {
-  console.error(`npm run fuzz: ${(error as Error).message}`);
-  process.exitCode = 1;
-}
+});
 
 /** Where the program is, installed when it is not there. */
-async function install(): Promise<string> {
+async function install(stopped: AbortSignal): Promise<string> {
   const folder = join(root, '.tools/schemathesis');
   const program = join(folder, 'bin/schemathesis');
   const installed = join(folder, 'installed');
@@ -53,15 +51,20 @@ async function install(): Promise<string> {
   console.log('Installing Schemathesis …');
   await rm(folder, { recursive: true, force: true });
   const requirements = join(root, 'scripts/fuzz.requirements.txt');
-  await run('python3', ['-m', 'venv', folder]);
-  await run(join(folder, 'bin/pip'), ['install', '--quiet', '--disable-pip-version-check', '-r', requirements]);
-  await run('touch', [installed]);
+  await run('python3', ['-m', 'venv', folder], stopped);
+  await run(
+    join(folder, 'bin/pip'),
+    ['install', '--quiet', '--disable-pip-version-check', '-r', requirements],
+    stopped,
+  );
+  await writeFile(installed, '');
   return program;
 }
 
-async function run(command: string, options: string[]): Promise<void> {
-  const child = spawn(command, options, { stdio: 'inherit' });
-  const [code] = (await once(child, 'close').catch(() => [127])) as [number];
+async function run(command: string, options: string[], signal: AbortSignal): Promise<void> {
+  const child = spawn(command, options, { stdio: 'inherit', signal });
+  const [code] = (await once(child, 'close').catch(() => [undefined])) as [number?];
+  signal.throwIfAborted();
   if (code === 0) return;
   throw new Error(
     `${command} ${options.join(' ')} failed: Python 3.10 or newer with venv, and a package index, are needed`,
@@ -74,7 +77,7 @@ interface Outcome {
   cases: string;
 }
 
-async function fuzz(schemathesis: string, service: string, url: string): Promise<Outcome> {
+async function fuzz(schemathesis: string, service: string, url: string, signal: AbortSignal): Promise<Outcome> {
   const name = join(reports, `${service}-${seed}`);
   const contract = `generated/${service}.yaml`;
   const { servers } = parse(await readFile(join(root, contract), 'utf8')) as { servers: [{ url: string }] };
@@ -85,7 +88,7 @@ async function fuzz(schemathesis: string, service: string, url: string): Promise
       ...['--seed', seed, '--max-examples', values.examples, '--report', 'junit,har'],
       ...['--report-junit-path', `${name}.xml`, '--report-har-path', `${name}.har`],
     ],
-    { cwd: root, env: { ...process.env, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'inherit'] },
+    { cwd: root, env: { ...process.env, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'inherit'], signal },
   );
   let cases = 'no cases';
   createInterface({ input: child.stdout }).on('line', (line) => {

@@ -42,3 +42,22 @@ export async function runUntilStopped({ name, start, stop, kill }: Command): Pro
   await stop();
   process.exit(exitCode);
 }
+
+/**
+ * Runs a command that ends by itself. At a signal it is told to give up, and still cleans up after itself. What it rejects
+ * with is said in one line on standard error, and the process exits with 1.
+ */
+export async function runToEnd(name: string, run: (stopped: AbortSignal) => Promise<void>): Promise<void> {
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(signal, () => {
+      controller.abort(new Error('stopped'));
+    });
+  }
+  try {
+    await run(controller.signal);
+  } catch (error) {
+    console.error(`${name}: ${(error as Error).message}`);
+    process.exitCode = 1;
+  }
+}
