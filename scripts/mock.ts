@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import getPort from 'get-port';
 import { parse } from 'yaml';
-import { readPort, readRoutes, servicesOf, startGateway, type Gateway } from './gateway.ts';
+import { readPort, readRoutes, servicesOf, startGateway, type Gateway, type Route } from './gateway.ts';
 import { printLine } from './log.ts';
 import { runReplica, type Replica } from './replicas.ts';
 import { runUntilStopped } from './until-stopped.ts';
@@ -38,11 +38,14 @@ async function start(stopped: AbortSignal): Promise<void> {
   const routes = readRoutes(await readFile(join(root, 'kubernetes/ingress.yaml'), 'utf8'));
   const places: { service: string; port: number }[] = [];
   for (const service of servicesOf(routes)) places.push({ service, port: await getPort() });
-  running.gateway = await startGateway({ port, routes, replicas: places });
+  const contracts = new Map<string, Contract>();
+  for (const { service } of places) contracts.set(service, await readContract(service));
+  const all = [...routes, ...routesInside(contracts)].sort((one, other) => other.path.length - one.path.length);
+  running.gateway = await startGateway({ port, routes: all, replicas: places });
   running.folder = await mkdtemp(join(tmpdir(), 'task-manager-mock-'));
   const operations: string[] = [];
   for (const { service, port } of places) {
-    const contract = parse(await readFile(join(root, 'generated', `${service}.yaml`), 'utf8')) as Contract;
+    const contract = contracts.get(service) as Contract;
     const file = join(running.folder, `${service}.json`);
     await writeFile(file, JSON.stringify(withServerPaths(contract), without422));
     running.mocks.push(mock(service, file, port));
@@ -64,6 +67,17 @@ function mock(service: string, contract: string, port: number): Replica {
       print(`ended by itself (${reason}): it is started again`);
     },
   });
+}
+
+async function readContract(service: string): Promise<Contract> {
+  return parse(await readFile(join(root, 'generated', `${service}.yaml`), 'utf8')) as Contract;
+}
+
+/** A service is reached without its prefix too, as inside the cluster: `/users`. What both have is the task service's. */
+function routesInside(contracts: Map<string, Contract>): Route[] {
+  return [...contracts].flatMap(([service, { paths }]) =>
+    Object.keys(paths).map((path) => ({ host: 'localhost', path: path.replace(/\/\{.*/, ''), service })),
+  );
 }
 
 /** The contract with the paths of its `servers` before its own, which Prism overlooks: `/user/users` and `/users`. */

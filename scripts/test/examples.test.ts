@@ -15,9 +15,12 @@ interface Example {
   body?: unknown;
   status: number;
   answer?: unknown;
+  /** The path with each parameter that it may have, as the contract shows it. */
+  queries?: string[];
 }
 
-const examples = (await Promise.all(['task-service', 'user-service'].map(examplesOf))).flat();
+const services = ['task-service', 'user-service'];
+const examples = (await Promise.all(services.map(examplesOf))).flat();
 
 describe('the examples, sent to the sandbox', () => {
   const place = running(startSandbox);
@@ -28,6 +31,10 @@ describe('the examples, sent to the sandbox', () => {
 
   it.each(examples)('$name', async (example) => {
     await expectAnswer(place.url, example);
+  });
+
+  it.each(examples.flatMap(({ queries = [] }) => queries))('is answered: GET %s', async (path) => {
+    expect((await fetch(place.url + path)).status).toBe(200);
   });
 
   it('keeps what was created until it is reset', async () => {
@@ -162,7 +169,7 @@ interface Contract {
 }
 interface Operation {
   operationId: string;
-  parameters?: { name: string; example?: string }[];
+  parameters?: { name: string; in: string; example?: string | number }[];
   requestBody?: { content: Content };
   responses: Record<string, { content?: Content }>;
 }
@@ -179,10 +186,13 @@ async function examplesOf(service: string): Promise<Example[]> {
   return Object.entries(paths).flatMap(([path, { parameters, ...operations }]) =>
     Object.entries(operations).flatMap(([method, operation]) => {
       const given = [...((parameters as Operation['parameters']) ?? []), ...(operation.parameters ?? [])];
-      const exampleOf = (name: string) => given.find((each) => each.name === name)?.example ?? '';
+      const exampleOf = (name: string) => String(given.find((each) => each.name === name)?.example ?? '');
       const pathOf = (id?: string) => prefix + path.replace(/\{(\w+)\}/, (_, name: string) => id ?? exampleOf(name));
       const shown = operation.requestBody ? withBody(operation, pathOf) : [withoutBody(operation, pathOf)];
-      return shown.map((each) => ({ method: method.toUpperCase(), ...each }));
+      // The cursor of a list is what only the list can give, so it has no `example`.
+      const asked = given.filter((each) => each.in === 'query' && each.example !== undefined);
+      const queries = asked.map(({ name, example }) => `${pathOf()}?${name}=${encodeURIComponent(String(example))}`);
+      return shown.map((each) => ({ method: method.toUpperCase(), ...each, queries }));
     }),
   );
 }

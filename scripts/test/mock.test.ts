@@ -22,6 +22,16 @@ describe('npm run mock', () => {
     });
   });
 
+  it('has the paths of each service with the prefix that it has outside, and without', async () => {
+    for (const path of ['/users', '/users/feed', '/users/01939c2d-11f6-7e0a-a9c3-7b5d4e3f2a10']) {
+      const [outside, inside] = await Promise.all([`/user${path}`, path].map((each) => fetch(url + each)));
+      expect([outside?.status, inside?.status]).toEqual([200, 200]);
+      expect(await inside?.json()).toEqual(await outside?.json());
+    }
+    expect((await post('/register', { name: 'Alice', email: 'alice@example.com' })).status).toBe(201);
+    expect((await fetch(`${url}/nowhere`)).status).toBe(404);
+  });
+
   it('takes what the contract allows, and refuses what it does not', async () => {
     expect((await post('/tasks', { title: 'Buy milk' })).status).toBe(201);
     expect((await post('/user/register', { name: 'Alice', email: 'alice@example.com' })).status).toBe(201);
