@@ -14,7 +14,10 @@ def refused_for_a_good_reason(ctx, response, case):
     if response.status_code != 400 or case.meta is None or not case.meta.generation.mode.is_positive:
         return
     is_coverage = case.meta.phase.name.value == "coverage"
-    for error in response.json()["errors"]:
+    errors = response.json().get("errors")
+    if not errors:
+        raise AssertionError("a 400 that names no place")
+    for error in errors:
         is_foreign = error["pointer"] == "/query/cursor" and error["code"] == "cursor"
         if not is_foreign and not (is_coverage and error["pointer"] in FORGOTTEN):
             raise AssertionError(f"{error['pointer']} {error['detail']}")

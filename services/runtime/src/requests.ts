@@ -148,7 +148,9 @@ function unstorable(value: unknown, pointer: string, depth = 0): Places {
   if (depth === depthMax) return [{ pointer, detail: `is nested deeper than ${depthMax} levels`, code: 'depth' }];
   return Object.entries(value).flatMap(([key, each]) => {
     const place = `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
-    return [...unstorableText(key, place), ...unstorable(each, place, depth + 1)];
+    // No object of a contract has such a field, but the validator would not say where it is.
+    const nameless = key === '' ? [{ pointer: place, detail: 'has no name', code: 'additionalProperties' }] : [];
+    return [...nameless, ...unstorableText(key, place), ...unstorable(each, place, depth + 1)];
   });
 }
 

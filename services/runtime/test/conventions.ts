@@ -179,8 +179,17 @@ export function holdsToConventions(subject: Subject): void {
         await refusedAt(`/body/${subject.text}`, JSON.stringify({ ...subject.body, [subject.text]: wrong }));
       }
       await refusedAt(`/body/${subject.text}`, JSON.stringify({ ...subject.body, [subject.text]: undefined }));
-      for (const unknown of ['id', 'constructor', 'toString', 'hasOwnProperty']) {
+      for (const unknown of ['', 'id', 'constructor', 'toString', 'hasOwnProperty']) {
         await refusedAt(`/body/${unknown}`, JSON.stringify({ ...subject.body, [unknown]: 'x' }));
+      }
+      if (subject.batch) {
+        const { body } = await send(
+          base + subject.batch,
+          'POST',
+          json,
+          JSON.stringify({ items: [{ ...subject.body, '': 1 }] }),
+        );
+        expect(body).toMatchObject({ status: 400, errors: [{ pointer: '/body/items/0/' }] });
       }
       await refusedAt('/body/__proto__', valid.replace('{', '{"__proto__":{"admin":true},'));
     });

@@ -230,7 +230,7 @@ export function publishesItsFeed(subject: Subject): void {
 
     it('refuses a cursor, a wait and an event id that are none, with their place', async () => {
       for (const [query, pointer] of [
-        ...['', 'x', '1', '1-', '-1', '1-1-1', '1--1', '0x1-1', 'LATEST', 'latest-1'].map(
+        ...['', 'x', '1', '1-', '-1', '1-1-1', '1--1', '0x1-1', '01-1', '1-08', 'LATEST', 'latest-1'].map(
           (cursor) => [`cursor=${cursor}`, '/query/cursor'] as const,
         ),
         ['cursor=9999999999999999999-1', '/query/cursor'],
