@@ -43,7 +43,7 @@ export function watchSources(root: string, services: string[], restart: (service
 
   watch(join(root, 'api'), (_event, file) => {
     // Editors keep files of their own beside the one they edit.
-    if (!file?.endsWith('.yaml')) return;
+    if (!file?.endsWith('.yaml') || file.endsWith('.arazzo.yaml')) return;
     const service = basename(file, '.yaml');
     contractChanged = true;
     note(services.includes(service) ? [service] : services);
