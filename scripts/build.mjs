@@ -7,7 +7,8 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 const notice = setTimeout(() => {
-  console.log('Building what has changed …');
+  // Standard output may belong to a protocol.
+  console.error('Building what has changed …');
 }, 800);
 const turbo = spawn('npx', ['turbo', 'run', 'build', '--output-logs=errors-only', '--log-prefix=none'], {
   cwd: fileURLToPath(new URL('..', import.meta.url)),

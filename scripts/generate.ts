@@ -48,8 +48,9 @@ async function update(file: URL, text: string): Promise<void> {
 
 type Json = Record<string, unknown>;
 
-async function bundleContract(ref: string): Promise<Json> {
-  const { bundle: document, problems } = await bundle({ ref, config: await createConfig({}) });
+/** A contract in one document. `dereference` puts what is referred to in its place. Throws when it cannot be read. */
+export async function bundleContract(ref: string, dereference = false): Promise<Json> {
+  const { bundle: document, problems } = await bundle({ ref, config: await createConfig({}), dereference });
   const errors = problems.filter((problem) => problem.severity === 'error');
   if (errors.length > 0) throw new Error(errors.map((e) => `${ref}: ${e.message}`).join('\n'));
   return document.parsed as Json;
