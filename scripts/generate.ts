@@ -3,7 +3,9 @@
  *
  * - `<service>.yaml`: the contract in one file, which the services serve and validate by;
  * - `<service>.d.ts`: its types as a client sees them: what has a default may be left out;
- * - `<service>.server.d.ts`: its types as a handler sees them: what has a default is there.
+ * - `<service>.server.d.ts`: its types as a handler sees them: what has a default is there;
+ *
+ * and of all of them together `task-manager.yaml` and `.d.ts`, as the gateway shows them.
  *
  * Exits with 1 and the place when a contract cannot be read.
  */
@@ -13,19 +15,30 @@ import { fileURLToPath } from 'node:url';
 import { bundle, createConfig } from '@redocly/openapi-core';
 import openapiTS, { astToString, type OpenAPI3 } from 'openapi-typescript';
 import { stringify } from 'yaml';
+import { join, type Json } from './join.ts';
 
 export const services = ['task-service', 'user-service'];
 
 /** The files that stand in `generated/`, by name, as they should be now. `root` is the repository's folder. */
 export async function generate(root: URL): Promise<Map<string, string>> {
   const files = new Map<string, string>();
+  const contracts: Json[] = [];
+  const header = (source: string) => `made from api/${source} by \`npm run generate\`; edit that and run it again.\n`;
+  const add = async (name: string, source: string, contract: Json) => {
+    const yaml = stringify(contract, { lineWidth: 0, aliasDuplicateObjects: false });
+    files.set(`${name}.yaml`, `# ${header(source)}${yaml}`);
+    files.set(`${name}.d.ts`, `// ${header(source)}${await types(contract, false)}`);
+  };
   for (const service of services) {
-    const contract = await bundleContract(fileURLToPath(new URL(`api/${service}.yaml`, root)));
-    const header = `made from api/${service}.yaml by \`npm run generate\`; edit that and run it again.\n`;
-    files.set(`${service}.yaml`, `# ${header}${stringify(contract, { lineWidth: 0, aliasDuplicateObjects: false })}`);
-    files.set(`${service}.d.ts`, `// ${header}${await types(contract, false)}`);
-    files.set(`${service}.server.d.ts`, `// ${header}${await types(withDefaultsRequired(contract), true)}`);
+    const source = `${service}.yaml`;
+    const bundled = await bundleContract(fileURLToPath(new URL(`api/${source}`, root)));
+    const contract = withItsProblems(bundled as Contract);
+    contracts.push(contract);
+    await add(service, source, contract);
+    const forHandlers = await types(withDefaultsRequired(contract), true);
+    files.set(`${service}.server.d.ts`, `// ${header(source)}${forHandlers}`);
   }
+  await add('task-manager', '', join(contracts));
   return files;
 }
 
@@ -46,14 +59,50 @@ async function update(file: URL, text: string): Promise<void> {
   console.log(`wrote generated/${basename(file.pathname)}`);
 }
 
-type Json = Record<string, unknown>;
-
 /** A contract in one document. `dereference` puts what is referred to in its place. Throws when it cannot be read. */
 export async function bundleContract(ref: string, dereference = false): Promise<Json> {
   const { bundle: document, problems } = await bundle({ ref, config: await createConfig({}), dereference });
   const errors = problems.filter((problem) => problem.severity === 'error');
   if (errors.length > 0) throw new Error(errors.map((e) => `${ref}: ${e.message}`).join('\n'));
   return document.parsed as Json;
+}
+
+/** The parts of a bundled contract that show problems. */
+interface Contract extends Json {
+  servers: { url: string }[];
+  paths: Record<string, { parameters?: { name: string; example?: string }[] } & Record<string, unknown>>;
+  components: { responses: Record<string, Response>; examples: Record<string, Example> };
+}
+interface Response {
+  content?: Record<string, { examples?: Record<string, Example | { $ref: string }> }>;
+}
+interface Example {
+  value: Json;
+}
+
+/** What common.yaml shows of a problem, as this service answers it: under its prefix, and where it answers so first. */
+function withItsProblems(contract: Contract): Contract {
+  const { components } = contract;
+  const prefix = contract.servers[0]?.url.replace(/\/$/, '') ?? '';
+  const places = placesOf(contract, prefix);
+  for (const [name, { content }] of Object.entries(components.responses)) {
+    const place = places.find(({ responses }) => responses.includes(`"#/components/responses/${name}"`)) ?? places[0];
+    for (const [kind, shown] of Object.entries(content?.['application/problem+json']?.examples ?? {})) {
+      const { value } = ('$ref' in shown ? components.examples[shown.$ref.split('/').at(-1) ?? ''] : shown) as Example;
+      const isItsOwn = places.some(({ path }) => path === value.instance);
+      if (!isItsOwn) Object.assign(value, { type: `${prefix}/problems/${kind}`, instance: place?.path });
+    }
+  }
+  return contract;
+}
+
+/** Each path with the examples of its parameters in it, and in JSON what it is answered with. */
+function placesOf({ paths }: Contract, prefix: string): { path: string; responses: string }[] {
+  return Object.entries(paths).map(([path, { parameters = [], ...operations }]) => ({
+    path:
+      prefix + path.replace(/\{(\w+)\}/g, (_, name) => parameters.find((each) => each.name === name)?.example ?? ''),
+    responses: JSON.stringify(operations),
+  }));
 }
 
 async function types(contract: Json, defaultNonNullable: boolean): Promise<string> {

@@ -1,7 +1,7 @@
 /** `npm run dev`: builds what was changed and says which services it concerns. */
 import { execFile } from 'node:child_process';
 import { watch } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { say } from './log.ts';
@@ -44,9 +44,9 @@ export function watchSources(root: string, services: string[], restart: (service
   watch(join(root, 'api'), (_event, file) => {
     // Editors keep files of their own beside the one they edit.
     if (!file?.endsWith('.yaml') || file.endsWith('.arazzo.yaml')) return;
-    const service = basename(file, '.yaml');
     contractChanged = true;
-    note(services.includes(service) ? [service] : services);
+    // Each contract is in the docs of the whole system too.
+    note(services);
   });
   watch(join(root, 'services/runtime/src'), { recursive: true }, () => {
     note(services);

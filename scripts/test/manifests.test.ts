@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { parse, parseAllDocuments } from 'yaml';
 import { variables } from '../../services/runtime/src/environment.ts';
+import { services } from '../generate.ts';
 
 const root = new URL('../../', import.meta.url);
 const files = readdirSync(new URL('kubernetes/', root)).filter((file) => file.endsWith('.yaml'));
@@ -14,10 +15,6 @@ const documents = files.flatMap((file) =>
 );
 const manifests = documents.map(({ document }) => document.toJS() as Manifest);
 
-/** Each contract has a service of its name. */
-const services = readdirSync(new URL('generated/', root)).flatMap((file) =>
-  file.endsWith('.yaml') ? [file.replace('.yaml', '')] : [],
-);
 const postgres = only(find<Deployment>('Deployment', 'postgres').spec.template.spec.containers);
 
 /** What a service reads beside what every service reads. */
