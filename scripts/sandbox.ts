@@ -80,6 +80,7 @@ The sandbox runs: the real services with the contracts' examples, on ${url}
 
   ${url}/         pages and API reference of the task service
   ${url}/user/    those of the user service
+  ${url}/docs     both on one page
 
   curl ${url}/tasks
   curl ${url}/tasks -H "Content-Type: application/json" -d '{"title":"Buy milk"}'

@@ -38,6 +38,7 @@ function printTable({ url, routes, replicas, database }: Running): void {
   const [line, ...more] = database.description;
   const rows = [
     ...routes.toReversed().map(({ service, path }) => [service, `${url}${path}/`, 'pages and API reference']),
+    ['docs', `${url}/docs`, 'both on one page'],
     ...replicas.map(({ name, port, metricsPort, pid }) => [
       ...[name, `http://localhost:${port}/`],
       `process ${pid()}, metrics http://localhost:${metricsPort}/metrics`,

@@ -26,6 +26,7 @@ export interface Operation {
   path: string;
   /** In capitals: `GET`. */
   method: string;
+  tags: string[];
   parameters: Parameter[];
   requestBody?: { content: Record<string, { examples?: Record<string, Example> }> };
   responses: Map<number, Response>;
@@ -35,6 +36,7 @@ export interface Parameter {
   name: string;
   in: string;
   schema: { type?: string };
+  example?: unknown;
 }
 
 export interface Response {
@@ -67,8 +69,11 @@ export interface ProblemKind {
 export interface Document {
   info: { title: string; version: string; summary: string; description: string };
   servers: { url: string }[];
-  tags: { name: string; description: string }[];
-  externalDocs: { url: string; description: string };
+  tags: { name: string; description: string; externalDocs?: Document['externalDocs'] }[];
+  /** Which service has which tags; only in the document of the whole system. */
+  'x-tagGroups'?: { name: string; tags: string[] }[];
+  /** The other service; in the document of the whole system each tag has its own. */
+  externalDocs?: { url: string; description: string };
   paths: Record<string, PathItem>;
   components: { responses: Record<string, Referred<DocumentResponse>> };
 }
@@ -76,15 +81,17 @@ export interface Document {
 type Referred<Value> = Value | { $ref: string };
 type PathItem = { parameters?: Referred<Parameter>[] } & Partial<Record<(typeof methods)[number], DocumentOperation>>;
 
-interface DocumentOperation {
+export interface DocumentOperation {
   operationId: string;
   summary: string;
+  description: string;
+  tags: string[];
   parameters?: Referred<Parameter>[];
   requestBody?: NonNullable<Operation['requestBody']>;
   responses: Record<string, Referred<DocumentResponse>>;
 }
 
-interface DocumentResponse {
+export interface DocumentResponse {
   description: string;
   headers?: Record<string, Referred<Header>>;
   content?: Record<string, { schema: object; examples?: Record<string, Referred<Example>> }>;
@@ -95,7 +102,7 @@ interface Example {
   value: Record<string, unknown>;
 }
 
-const methods = ['get', 'put', 'post', 'delete', 'patch'] as const;
+const methods = ['get', 'put', 'post', 'patch', 'delete'] as const;
 
 /** Reads a bundled contract. Throws when the file cannot be read, is not YAML or refers to what it does not have. */
 export function readContract(file: URL): Contract {
@@ -168,7 +175,7 @@ function problemKinds(document: Document, referred: Referred<DocumentResponse>):
 }
 
 /** What a JSON Pointer of the document refers to (`#/components/…`), or what stands there itself. */
-function lookUp<Value extends object>(document: Document, value: Referred<Value>): Value {
+export function lookUp<Value extends object>(document: Document, value: Referred<Value>): Value {
   if (!('$ref' in value)) return value;
   const found = value.$ref
     .split('/')

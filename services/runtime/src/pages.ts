@@ -1,25 +1,28 @@
-/** What a person sees in a browser: the homepage with the reference, the contract, a page for each kind of problem. */
+/** What a person sees in a browser: pages with the reference, the contract, a page for each kind of problem. */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import express, { type Router } from 'express';
 import helmet from 'helmet';
 import type { Contract, ProblemKind } from './contract.ts';
-import { homepage } from './homepage.ts';
+import { docsPage, homepage } from './homepage.ts';
 import { html, markdown, type Html } from './html.ts';
-import { redocBundle, redocInit } from './redoc.ts';
+import { redocBundle, withRedoc } from './redoc.ts';
+import { referenceOf } from './reference.ts';
 import { refuseMethod } from './requests.ts';
 
 /**
  * Answers for the pages of a service; whatever else is asked for goes on to the next handler. Mount it at each
  * base path: the pages hold relative links, so they are right under any. Needs no database and no internet.
+ * `docs` is the contract of the whole system, if it is this service that shows it.
  */
-export function pages(contract: Contract): Router {
-  const served = makePages(contract);
+export function pages(contract: Contract, docs?: Contract): Router {
+  const served = makePages(contract, docs);
   return express.Router().use((req, res, next) => {
     // Express has the path `/` for both `/user` and `/user/`.
     const path = req.originalUrl.split('?', 1)[0]?.endsWith('/') ? req.path : req.path.replace(/\/$/, '');
     const page = served.get(path);
+    const other = path.endsWith('/') ? path.slice(0, -1) : `${path}/`;
     if (page && req.method !== 'GET' && req.method !== 'HEAD') {
       refuseMethod(req, res, 'GET, HEAD, OPTIONS');
     } else if (page) {
@@ -28,8 +31,8 @@ export function pages(contract: Contract): Router {
       res.set('Cache-Control', mayKeep ? 'public, max-age=31536000, immutable' : 'no-cache');
       res.set('ETag', `"${page.version}"`).type(page.type);
       secure(req, res, () => res.send(page.body));
-    } else if (served.has(`${path}/`)) {
-      res.redirect(308, `${req.baseUrl}${path}/`);
+    } else if (served.has(other)) {
+      res.redirect(308, req.baseUrl + other);
     } else {
       next();
     }
@@ -73,29 +76,45 @@ function page(type: string, content: string): Page {
 }
 
 /** Everything there is, by path: nothing else is looked for. */
-function makePages(contract: Contract): Map<string, Page> {
-  const { document, yaml, problems } = contract;
-  const kinds = [...problems.values()].sort((one, other) => one.status - other.status);
+function makePages(contract: Contract, docs?: Contract): Map<string, Page> {
+  const { title } = contract.document.info;
+  const kinds = [...contract.problems.values()].sort((one, other) => one.status - other.status);
   return new Map([
-    ['/', page('html', homepage(contract, assetUrl))],
-    ['/openapi.yaml', page('application/yaml', yaml)],
-    ['/openapi.json', page('json', JSON.stringify(document, null, 2))],
-    ['/problems/', page('html', problemList(document.info.title, kinds))],
-    ...kinds.map((kind) => [`/problems/${kind.name}`, page('html', problemPage(document.info.title, kind))] as const),
+    ...withReference('/', contract, homepage),
+    ...(docs ? withReference('/docs', docs, docsPage) : []),
+    ['/problems/', page('html', problemList(title, kinds))],
+    ...kinds.map((kind) => [`/problems/${kind.name}`, page('html', problemPage(title, kind))] as const),
     ...[...assets].map(([name, asset]) => [`/assets/${name}`, asset] as const),
   ]);
+}
+
+/** A page with a reference, and below it what the reference is made of and the contract as it is. */
+function withReference(path: string, contract: Contract, toHtml: typeof homepage): [string, Page][] {
+  const folder = path.replace(/\/?$/, '/');
+  const reference = page('json', JSON.stringify(referenceOf(contract)));
+  const referenceUrl = `${folder.slice(1)}reference.json?v=${reference.version}`;
+  return [
+    [path, page('html', toHtml(contract, { assetUrl, referenceUrl }))],
+    [`${folder}reference.json`, reference],
+    [`${folder}openapi.yaml`, page('application/yaml', contract.yaml)],
+    [`${folder}openapi.json`, page('json', JSON.stringify(contract.document, null, 2))],
+  ];
 }
 
 /** The build puts them there: runtime/assets/ and the bundle of Redoc. */
 const folder = new URL('../dist/assets/', import.meta.url);
 
-const assets = new Map([
-  ...readdirSync(folder).map((name) => {
-    const text = readFileSync(new URL(name, folder), 'utf8');
-    return [name, page(extname(name), name === 'redoc.standalone.js' ? redocBundle(text) : text)] as const;
-  }),
-  ['redoc-init.js', page('js', redocInit)],
+const changes = new Map([
+  ['redoc.standalone.js', redocBundle],
+  ['pages.js', withRedoc],
 ]);
+
+const assets = new Map(
+  readdirSync(folder).map((name) => {
+    const text = readFileSync(new URL(name, folder), 'utf8');
+    return [name, page(extname(name), changes.get(name)?.(text) ?? text)] as const;
+  }),
+);
 
 function assetUrl(name: string): string {
   return `assets/${name}?v=${assets.get(name)?.version}`;

@@ -13,7 +13,7 @@ export function redocPage(title: Html, head: Html, body: Html, assetUrl: (name: 
     [/<link href="https:\/\/fonts\.googleapis\.com[^>]*>/, head.html],
     ['<div id="redoc-container"></div>', `${body.html}<div id="redoc-container"></div>`],
     [/<script [^>]*src="https:\/\/unpkg\.com[^>]*>/, `<script defer src="${assetUrl('redoc.standalone.js')}">`],
-    [inlineScript, `<script defer src="${assetUrl('redoc-init.js')}"></script>`],
+    [inlineScript, ''],
   ]);
 }
 
@@ -25,7 +25,7 @@ export function redocBundle(bundle: string): string {
   ]);
 }
 
-const specUrl = 'openapi.json';
+const specUrl = 'reference.json';
 const inlineScript = /<script>(.*?)<\/script>/s;
 
 const ink = '#15202e';
@@ -36,11 +36,12 @@ const code = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono",
 // https://redocly.com/docs/redoc/config; the colours are those of assets/pages.css.
 const redocOptions = {
   scrollYOffset: '.bar',
-  expandResponses: '200,201',
   nativeScrollbars: true,
   hideDownloadButtons: true,
   hideSecuritySection: true,
   jsonSamplesExpandLevel: 3,
+  // After the code samples.
+  payloadSampleIdx: 2,
   theme: {
     spacing: { sectionVertical: 24 },
     colors: { primary: { main: accent }, text: { primary: ink, secondary: '#51606f' }, border: { dark: '#dbe2e9' } },
@@ -57,8 +58,12 @@ const redocOptions = {
   },
 };
 
-/** What starts Redoc: the script that redoc-express writes into its page. */
-export const redocInit = inlineScript.exec(redocHtml({ title: '', specUrl, redocOptions }))?.[1] ?? '';
+/** assets/pages.js, and what starts Redoc: the script of redoc-express's page, with the document that pages.js has got. */
+export function withRedoc(pagesScript: string): string {
+  const [, init = ''] = inlineScript.exec(redocHtml({ title: '', specUrl, redocOptions })) ?? [];
+  const started = rewrite(init, [[`"${specUrl}"`, 'await reference']]);
+  return `${pagesScript}\naddEventListener('DOMContentLoaded', async () => {${started}});\n`;
+}
 
 /** Replaces each of `changes`. Throws when one is not there. */
 function rewrite(original: string, changes: [from: string | RegExp, to: string][]): string {

@@ -21,6 +21,8 @@ import { findOperation, readJson, refuseMalformed, refuseUnstorable, requireOper
 
 export interface Service {
   contract: Contract;
+  /** The contract of the whole system, if it is this service that shows it at `/docs`. */
+  docs?: Contract;
   /** What `implement<operations>()` made. */
   handlers: object;
   db: Database;
@@ -35,7 +37,7 @@ export interface Service {
 
 /** Makes the app that answers every operation of the contract, and with a problem everything else. */
 export function createService(service: Service): Express {
-  const { contract, handlers, db, health, metrics, logger, validateResponses } = service;
+  const { contract, docs, handlers, db, health, metrics, logger, validateResponses } = service;
   const app = express();
   app.enable('case sensitive routing').enable('strict routing').disable('x-powered-by').disable('etag');
   app.set('query parser', 'simple');
@@ -44,7 +46,7 @@ export function createService(service: Service): Express {
   if (validateResponses) app.use(holdToContract(contract));
   if (service.corsOrigins.length > 0) app.use(shareAcrossOrigins(contract, service.corsOrigins));
   app.use(refuseMalformed);
-  for (const basePath of contract.basePaths) app.use(basePath || '/', pages(contract));
+  for (const basePath of contract.basePaths) app.use(basePath || '/', pages(contract, docs));
   for (const basePath of contract.basePaths) {
     for (const path of new Set(contract.operations.map((operation) => operation.path))) {
       const operations = contract.operations.filter((operation) => operation.path === path);

@@ -17,8 +17,10 @@ const schema = 'task_service';
 const db = new Database(environment, schema, logger);
 const users = new Users(environment.USER_SERVICE_URL);
 const metrics = createMetrics(db);
+const generated = new URL('../../../generated/', import.meta.url);
 const app = createService({
-  contract: readContract(new URL('../../../generated/task-service.yaml', import.meta.url)),
+  contract: readContract(new URL('task-service.yaml', generated)),
+  docs: readContract(new URL('task-manager.yaml', generated)),
   handlers: taskHandlers(health, users),
   db,
   health,
