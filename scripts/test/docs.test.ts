@@ -4,6 +4,7 @@ import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { inspect, promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -52,7 +53,7 @@ describe.each(pages)('the samples of $name', ({ name, base, contract }) => {
   const place = (source: string) => source.replaceAll('$URL', system.url + base);
   let program: ts.Program;
 
-  beforeAll(() => {
+  beforeAll(async () => {
     cpSync(`${root}generated`, join(folder, 'generated'), { recursive: true });
     symlinkSync(`${root}node_modules`, join(folder, 'node_modules'));
     writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
@@ -72,6 +73,8 @@ describe.each(pages)('the samples of $name', ({ name, base, contract }) => {
       },
     );
     program.emit();
+    // The gateway has closed its idle connections while the compiler held this process up: see that before the next request.
+    await sleep(100);
   }, 60_000);
   afterAll(() => {
     rmSync(folder, { recursive: true });
