@@ -14,12 +14,11 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import getPort from 'get-port';
 import { parse } from 'yaml';
 import { services } from './generate.ts';
 import { printLine } from './log.ts';
 import { startSandbox } from './sandbox.ts';
-import { root } from './system.ts';
+import { findPort, root } from './system.ts';
 import { runToEnd } from './until-stopped.ts';
 
 const { positionals, values } = parseArgs({
@@ -35,7 +34,7 @@ await runToEnd('npm run fuzz', async (stopped) => {
   const schemathesis = await install(stopped);
   await mkdir(reports, { recursive: true });
   const [given] = positionals;
-  const sandbox = given ? undefined : await startSandbox({ port: await getPort(), print: keepErrors }, stopped);
+  const sandbox = given ? undefined : await startSandbox({ port: await findPort(), print: keepErrors }, stopped);
   const url = (given ?? sandbox?.url ?? '').replace(/\/$/, '');
   console.log(`Fuzzing ${url} with ${values.examples} examples an operation. Seed: ${seed}\n`);
   const fuzzing = services.map((service) => fuzz(schemathesis, service, url, stopped));

@@ -2,6 +2,7 @@
  * The whole system on one machine: PostgreSQL, replicas of the services, and the gateway before them. It is what
  * `npm start` runs, and on a throw-away database the sandbox.
  */
+import { randomInt } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -147,6 +148,15 @@ interface Place {
   metricsPort: number;
   /** Of its name before its lines. */
   colour: (typeof colours)[number];
+}
+
+/** A free port for the gateway of a system that nobody knows the port of. */
+export async function findPort(): Promise<number> {
+  for (;;) {
+    // Below those that connections are given, and so far from each other that the ports beside it are free too.
+    const port = 10_000 + 40 * randomInt(500);
+    if ((await getPort({ port })) === port) return port;
+  }
 }
 
 async function findPlaces(services: string[], gatewayPort: number, replicasPerService: number): Promise<Place[]> {

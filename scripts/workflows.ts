@@ -8,14 +8,13 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import getPort from 'get-port';
 import { startSandbox } from './sandbox.ts';
-import { root } from './system.ts';
+import { findPort, root } from './system.ts';
 import { runToEnd } from './until-stopped.ts';
 
 await runToEnd('npm run workflows', async (stopped) => {
   const [given] = process.argv.slice(2);
-  const sandbox = given ? undefined : await startSandbox({ port: await getPort(), print: () => undefined }, stopped);
+  const sandbox = given ? undefined : await startSandbox({ port: await findPort(), print: () => undefined }, stopped);
   const url = (given ?? sandbox?.url ?? '').replace(/\/$/, '');
   process.exitCode = await play(url, stopped).finally(() => sandbox?.stop());
 });

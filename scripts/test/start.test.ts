@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import getPort from 'get-port';
+import { findPort } from '../system.ts';
 import { startPostgres } from '../postgres.ts';
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -23,7 +24,7 @@ beforeAll(async () => {
   // Started by root, PostgreSQL runs as another user.
   await chmod(folder, 0o755);
   dataDir = join(folder, 'data');
-  port = await getPort();
+  port = await findPort();
   url = `http://localhost:${port}`;
   system = await launch();
 });
@@ -81,7 +82,7 @@ describe('npm start', () => {
   });
 
   it('says in one line that its data folder is in use', async () => {
-    const other = run({ PORT: String(await getPort()) });
+    const other = run({ PORT: String(await findPort()) });
     expect(await other.exit).toBe(1);
     expect(other.errors()).toMatch(/^npm start: another npm start is using the data folder .*\n$/);
   });

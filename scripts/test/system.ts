@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import getPort from 'get-port';
+import { findPort } from '../system.ts';
 
 export interface System {
   port: number;
@@ -37,7 +37,7 @@ export const startSandbox = () => run('sandbox');
 export const startMock = () => run('mock');
 
 async function run(script: string, environment: NodeJS.ProcessEnv = {}): Promise<System> {
-  const port = await getPort();
+  const port = await findPort();
   const child = spawn(process.execPath, [fileURLToPath(new URL(`../dist/${script}.js`, import.meta.url))], {
     env: { ...process.env, PORT: String(port), LOG_LEVEL: 'warn', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
