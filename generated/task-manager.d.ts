@@ -1187,7 +1187,7 @@ export interface components {
         /**
          * @description Change it only if it still has this `ETag` ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-if-match)),
          *     else answer 412: so nobody's edit is lost. `*` is any version.
-         * @example "3"
+         * @example "1"
          */
         IfMatch: string;
     };
@@ -1530,7 +1530,7 @@ export interface operations {
                 /**
                  * @description Change it only if it still has this `ETag` ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-if-match)),
                  *     else answer 412: so nobody's edit is lost. `*` is any version.
-                 * @example "3"
+                 * @example "1"
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
@@ -1568,7 +1568,7 @@ export interface operations {
                 /**
                  * @description Change it only if it still has this `ETag` ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-if-match)),
                  *     else answer 412: so nobody's edit is lost. `*` is any version.
-                 * @example "3"
+                 * @example "1"
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
@@ -1883,7 +1883,7 @@ export interface operations {
                 /**
                  * @description Change it only if it still has this `ETag` ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-if-match)),
                  *     else answer 412: so nobody's edit is lost. `*` is any version.
-                 * @example "3"
+                 * @example "1"
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
@@ -1921,7 +1921,7 @@ export interface operations {
                 /**
                  * @description Change it only if it still has this `ETag` ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-if-match)),
                  *     else answer 412: so nobody's edit is lost. `*` is any version.
-                 * @example "3"
+                 * @example "1"
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };

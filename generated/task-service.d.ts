@@ -741,7 +741,7 @@ export interface components {
         /**
          * @description Change it only if it still has this `ETag` ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-if-match)),
          *     else answer 412: so nobody's edit is lost. `*` is any version.
-         * @example "3"
+         * @example "1"
          */
         IfMatch: string;
     };
@@ -1084,7 +1084,7 @@ export interface operations {
                 /**
                  * @description Change it only if it still has this `ETag` ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-if-match)),
                  *     else answer 412: so nobody's edit is lost. `*` is any version.
-                 * @example "3"
+                 * @example "1"
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
@@ -1122,7 +1122,7 @@ export interface operations {
                 /**
                  * @description Change it only if it still has this `ETag` ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-if-match)),
                  *     else answer 412: so nobody's edit is lost. `*` is any version.
-                 * @example "3"
+                 * @example "1"
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };

@@ -9,7 +9,6 @@
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -41,22 +40,23 @@ await runToEnd('npm run fuzz', async (stopped) => {
   report(await Promise.all(fuzzing).finally(() => sandbox?.stop()));
 });
 
-/** Where the program is, installed when it is not there. */
+/** Where the program is, installed when it is not there or another version is asked for. */
 async function install(stopped: AbortSignal): Promise<string> {
   const folder = join(root, '.tools/schemathesis');
   const program = join(folder, 'bin/schemathesis');
-  const installed = join(folder, 'installed');
-  if (existsSync(installed)) return program;
+  const requirements = join(root, 'scripts/fuzz.requirements.txt');
+  const installed = join(folder, 'installed.txt');
+  const asked = await readFile(requirements, 'utf8');
+  if ((await readFile(installed, 'utf8').catch(() => '')) === asked) return program;
   console.log('Installing Schemathesis …');
   await rm(folder, { recursive: true, force: true });
-  const requirements = join(root, 'scripts/fuzz.requirements.txt');
   await run('python3', ['-m', 'venv', folder], stopped);
   await run(
     join(folder, 'bin/pip'),
     ['install', '--quiet', '--disable-pip-version-check', '-r', requirements],
     stopped,
   );
-  await writeFile(installed, '');
+  await writeFile(installed, asked);
   return program;
 }
 

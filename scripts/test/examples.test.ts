@@ -1,7 +1,7 @@
 /** The examples of the contracts, sent as they stand there: what answers is what they promise. */
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { bundle, createConfig } from '@redocly/openapi-core';
+import { bundleContract, services } from '../generate.ts';
 import { startMock, startSandbox, startSystem, type System } from './system.ts';
 
 /** A request that a contract shows, and the answer that it promises. */
@@ -19,7 +19,6 @@ interface Example {
   queries?: string[];
 }
 
-const services = ['task-service', 'user-service'];
 const examples = (await Promise.all(services.map(examplesOf))).flat();
 
 describe('the examples, sent to the sandbox', () => {
@@ -180,8 +179,7 @@ type Content = Record<
 
 async function examplesOf(service: string): Promise<Example[]> {
   const ref = fileURLToPath(new URL(`../../api/${service}.yaml`, import.meta.url));
-  const { bundle: document } = await bundle({ ref, config: await createConfig({}), dereference: true });
-  const { servers, paths } = document.parsed as Contract;
+  const { servers, paths } = (await bundleContract(ref, true)) as unknown as Contract;
   const prefix = servers[0]?.url.replace(/\/$/, '') ?? '';
   return Object.entries(paths).flatMap(([path, { parameters, ...operations }]) =>
     Object.entries(operations).flatMap(([method, operation]) => {
