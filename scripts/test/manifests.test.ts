@@ -118,7 +118,8 @@ describe.each(services)('%s', (name) => {
     for (const { name: variable, value } of container.env.filter((each) => each.name.endsWith('_SERVICE_URL'))) {
       const { hostname, port } = new URL(value ?? '');
       const { ports } = find<Service>('Service', hostname).spec;
-      hold(`${file}: set ${variable} to the port of that Service`, Number(port || 80), only(ports).port);
+      const http = ports.find((each) => each.name === 'http')?.port;
+      hold(`${file}: set ${variable} to the port of that Service`, Number(port || 80), http);
     }
   });
 
@@ -169,17 +170,44 @@ describe.each(services)('%s', (name) => {
       http.paths.filter(({ backend }) => backend.service.name === name),
       [{ path, pathType: 'Prefix', backend: { service: { name, port: { name: 'http' } } } }],
     );
-    const port = { name: 'http', port: 80, targetPort: 'http' };
     hold(
-      `${file}: let the Service lead port 80, named http, to the port http`,
+      `${file}: let the Service lead port 80, named http, to the port http, and 9464 to the metrics`,
       find<Service>('Service', name).spec.ports,
-      [port],
+      [
+        { name: 'http', port: 80, targetPort: 'http' },
+        { name: 'metrics', port: 9464, targetPort: 'metrics' },
+      ],
     );
   });
 
-  it('loses no replica while it is rolled out', () => {
+  it('loses no replica while it is rolled out, and one at a time when nodes are drained or lost', () => {
     hold(`${file}: run two replicas or more`, spec.replicas >= 2, true);
     hold(`${file}: set maxUnavailable to 0`, spec.strategy.rollingUpdate?.maxUnavailable, 0);
+    const selector = { matchLabels: { 'app.kubernetes.io/name': name } };
+    const { spec: budget } = find<Manifest & { spec: object }>('PodDisruptionBudget', name);
+    const expected = { maxUnavailable: 1, unhealthyPodEvictionPolicy: 'AlwaysAllow', selector };
+    hold(`${file}: let a budget spare all but one of these pods`, budget, expected);
+    const spread = pod.topologySpreadConstraints?.map(({ topologyKey, labelSelector }) => [topologyKey, labelSelector]);
+    hold(`${file}: spread these pods over the nodes`, spread, [['kubernetes.io/hostname', selector]]);
+  });
+
+  it('is let through to what its environment names, and to nothing else', () => {
+    const asked = container.env.flatMap(({ name: variable, value = '' }) =>
+      variable === 'POSTGRES_HOST' ? [value] : variable.endsWith('_SERVICE_URL') ? [new URL(value).hostname] : [],
+    );
+    const { egress } = find<NetworkPolicy>('NetworkPolicy', name).spec;
+    const names = egress?.flatMap(({ to }) => to.map(({ podSelector }) => nameIn(podSelector)));
+    hold(
+      `${file}: let the NetworkPolicy lead to what the service asks, and to names`,
+      names?.sort(),
+      [...asked, 'kube-dns'].sort(),
+    );
+    for (const host of asked) {
+      const open = find<NetworkPolicy>('NetworkPolicy', host).spec.ingress?.flatMap(({ from }) =>
+        from.flatMap(({ podSelector }) => nameIn(podSelector) ?? podSelector?.matchExpressions?.[0]?.values ?? []),
+      );
+      hold(`the NetworkPolicy of ${host}: let ${name} in`, open, expect.arrayContaining([name]));
+    }
   });
 });
 
@@ -254,12 +282,18 @@ describe.each(['postgres', ...services])('the pod of %s', (name) => {
     const { matchLabels } = spec.selector;
     hold(
       `label and select the pod of ${name} alike`,
-      [matchLabels, spec.template.metadata.labels, selector],
-      [labels, labels, labels],
+      [matchLabels, selector, spec.template.metadata.labels],
+      [labels, labels, { ...labels, 'app.kubernetes.io/part-of': 'task-manager' }],
     );
     const named = container.ports.map((port) => port.name);
     const lost = ports.filter(({ targetPort }) => !named.includes(targetPort));
     hold(`let the Service ${name} lead to ports that the container names`, lost, []);
+  });
+
+  it('is refused whatever no NetworkPolicy lists', () => {
+    const { podSelector, policyTypes } = find<NetworkPolicy>('NetworkPolicy', name).spec;
+    const expected = [{ matchLabels: { 'app.kubernetes.io/name': name } }, ['Ingress', 'Egress']];
+    hold(`give ${name} a NetworkPolicy for both ways`, [podSelector, policyTypes], expected);
   });
 
   it('finds the Secrets that it names', () => {
@@ -319,6 +353,10 @@ function only<Item>(items: Item[]): Item {
   return item;
 }
 
+function nameIn(selector: Selector | undefined): string | undefined {
+  return selector?.matchLabels?.['app.kubernetes.io/name'] ?? selector?.matchLabels?.['k8s-app'];
+}
+
 /** What a variable is set to; of a Secret, what postgres-secret.yaml says. */
 function valueOf({ env }: Container, variable: string): string | undefined {
   const found = env.find(({ name }) => name === variable);
@@ -352,6 +390,7 @@ interface Pod {
   terminationGracePeriodSeconds: number;
   securityContext: { runAsNonRoot?: boolean; runAsUser?: number; runAsGroup?: number; seccompProfile?: object };
   containers: Container[];
+  topologySpreadConstraints?: { topologyKey: string; labelSelector: Selector }[];
   volumes?: { name: string; persistentVolumeClaim?: { claimName: string }; configMap?: { name: string } }[];
 }
 
@@ -381,6 +420,20 @@ interface Ingress extends Manifest {
   spec: {
     ingressClassName: string;
     rules: { host: string; http: { paths: { backend: { service: { name: string } } }[] } }[];
+  };
+}
+
+interface Selector {
+  matchLabels?: Record<string, string>;
+  matchExpressions?: { values: string[] }[];
+}
+
+interface NetworkPolicy extends Manifest {
+  spec: {
+    podSelector: Selector;
+    policyTypes: string[];
+    ingress?: { from: { podSelector?: Selector }[] }[];
+    egress?: { to: { podSelector?: Selector }[] }[];
   };
 }
 

@@ -35,6 +35,9 @@ export async function start(parts: Parts): Promise<void> {
   const stopped = stopSignal();
   // A missing Host is answered by the app, with a problem.
   const server = createServer({ requireHostHeader: false, requestTimeout: 30_000, headersTimeout: 10_000 }, app);
+  // Longer than the proxies before us keep an idle connection (nginx 60 s, Traefik 90 s): the one who sends must be the one
+  // who closes, or a request meets a connection that is just being closed, and a POST cannot be sent again.
+  server.keepAliveTimeout = 95_000;
   server.on('clientError', refuseUnreadable);
   await listen(server, environment.PORT, 'PORT');
   await listen(metrics.server, environment.METRICS_PORT, 'METRICS_PORT');

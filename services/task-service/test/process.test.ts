@@ -76,6 +76,12 @@ describe('starting', () => {
     }
   });
 
+  it('keeps an idle connection longer than the proxies before it do', async () => {
+    const { url } = await run();
+    const live = await untilStatus(200, `${url}/health/live`);
+    expect(live.headers.get('Keep-Alive')).toBe('timeout=95');
+  });
+
   it('says in one line which variable is missing or wrong, and exits with 1', async () => {
     for (const [name, value, line] of [
       ['POSTGRES_PORT', 'many', /^POSTGRES_PORT is wrong: .*many.*\n$/],
