@@ -1,9 +1,9 @@
-/** scripts/build_push.sh with a `docker` that writes down how it was called. */
+/** scripts/build_push.sh with a `docker`, a `buildah` and an `npx` that write down how they were called. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeEach, describe, expect, it } from '@jest/globals';
 
 const root = new URL('../../', import.meta.url).pathname;
 const folder = mkdtempSync(join(tmpdir(), 'build-push-'));
@@ -13,26 +13,26 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
+beforeEach(() => {
+  writeFileSync(calls, '');
+  for (const tool of ['docker', 'buildah']) rmSync(join(folder, tool), { force: true });
+  fake('npx');
+});
+
 describe('build_push.sh', () => {
   it('builds both services for both platforms, pushes them, and prints how to put them into the manifests', () => {
     login('{ "auths": { "https://index.docker.io/v1/": {} } }');
-    fakeDocker();
+    fake('docker', pushed);
     const { status, stdout, stderr } = run({ DOCKERHUB_USER: 'ada', TAG: 'v1' });
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
 
-    const builds = readFileSync(calls, 'utf8')
-      .split('\n')
-      .filter((call) => call.startsWith('buildx build '));
-    expect(builds).toHaveLength(2);
-    for (const build of builds) {
-      expect(build).toMatch(/--platform linux\/amd64,linux\/arm64 --file services\/Dockerfile .* --push$/);
-    }
+    const builds = called('docker buildx build ');
+    expect(builds.map(service)).toEqual(['task-service', 'user-service']);
     const images = ['ada/task-service:v1', 'ada/user-service:v1'];
-    expect(builds.map((build) => /--build-arg SERVICE=(\S+)/.exec(build)?.[1])).toEqual([
-      'task-service',
-      'user-service',
-    ]);
-    expect(builds.map((build) => /--tag (\S+)/.exec(build)?.[1])).toEqual(images);
+    expect(builds.map((build) => /name=([^,]+),push=true,/.exec(build)?.[1])).toEqual(images);
+    for (const build of builds) expect(build).toMatch(recipe);
+    for (const build of builds) expect(build).toContain(' --platform linux/amd64,linux/arm64 ');
+    expect(readFileSync(join(root, 'reports/images/task-service.digest'), 'utf8')).toBe('sha256:1234\n');
 
     const copy = join(folder, 'copy');
     cpSync(join(root, 'kubernetes'), join(copy, 'kubernetes'), { recursive: true });
@@ -40,6 +40,58 @@ describe('build_push.sh', () => {
     execFileSync('sh', ['-ec', commands.join('\n')], { cwd: copy });
     const manifest = (service: string) => readFileSync(join(copy, 'kubernetes', `${service}.yaml`), 'utf8');
     expect([imageIn(manifest('task-service')), imageIn(manifest('user-service'))]).toEqual(images);
+  });
+
+  it('does the same with buildah where there is no docker, and in another registry', () => {
+    fake('buildah', taken);
+    const { status, stdout, stderr } = run({ REGISTRY: 'ghcr.io/ada', TAG: 'v1' });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+
+    const builds = called('buildah build ');
+    const platforms = builds.map((build) => [service(build), /--platform (\S+)/.exec(build)?.[1]].join(' '));
+    expect(platforms).toEqual([
+      'task-service linux/amd64',
+      'task-service linux/arm64',
+      'user-service linux/amd64',
+      'user-service linux/arm64',
+    ]);
+    for (const build of builds) expect(build).toMatch(recipe);
+    const images = ['ghcr.io/ada/task-service:v1', 'ghcr.io/ada/user-service:v1'];
+    expect(called('buildah manifest push ').map((push) => push.split('docker://')[1])).toEqual(images);
+    for (const image of images) expect(stdout).toContain(`|image: ${image}|`);
+  });
+
+  it('gives every build of a commit the time of the commit', () => {
+    login('{ "auths": { "ghcr.io": {} } }');
+    const commit = (format: string) =>
+      execFileSync('git', ['log', '-1', `--format=${format}`], { cwd: root, encoding: 'utf8' }).trim();
+    const [seconds, revision] = [commit('%ct'), commit('%H')];
+    const created = new Date(Number(seconds) * 1000).toISOString().replace('.000Z', 'Z');
+
+    fake('docker', `case $2 in build) echo "epoch $SOURCE_DATE_EPOCH" >> "$CALLS" ;; esac\n${pushed}`);
+    run({ REGISTRY: 'ghcr.io/ada', TAG: 'v1' });
+    expect(called('epoch ')).toEqual([`epoch ${seconds}`, `epoch ${seconds}`]);
+    rmSync(join(folder, 'docker'));
+    fake('buildah', taken);
+    run({ REGISTRY: 'ghcr.io/ada', TAG: 'v1' });
+
+    const builds = [...called('docker buildx build '), ...called('buildah build ')];
+    expect(builds).toHaveLength(6);
+    for (const build of builds) {
+      expect(build).toMatch(/rewrite-timestamp=true|--timestamp \d+/);
+      expect(build).toContain(`--label org.opencontainers.image.created=${created}`);
+      // Followed by -dirty where something is not committed.
+      expect(build).toContain(`--label org.opencontainers.image.revision=${revision}`);
+    }
+  });
+
+  it('leaves an SBOM of what each image has from npm', () => {
+    fake('buildah', taken);
+    run({ REGISTRY: 'ghcr.io/ada', TAG: 'v1' });
+    const boms = called('npx ');
+    expect(boms.map((call) => /--workspace=services\/(\S+)/.exec(call)?.[1])).toEqual(['task-service', 'user-service']);
+    for (const call of boms)
+      expect(call).toMatch(/ --omit=dev .* --validate --output-file=reports\/images\/\S+\.cdx\.json$/);
   });
 
   it.each([
@@ -50,6 +102,11 @@ describe('build_push.sh', () => {
     ],
     ['a missing tag', { DOCKERHUB_USER: 'ada' }, /^TAG is missing: .+\n$/],
     ['an impossible user', { DOCKERHUB_USER: 'Ada/x', TAG: 'v1' }, /^DOCKERHUB_USER "Ada\/x" is no name .+\n$/],
+    [
+      'an impossible registry',
+      { REGISTRY: 'https://ghcr.io', TAG: 'v1' },
+      /^REGISTRY "https:\/\/ghcr\.io" is no registry.+\n$/,
+    ],
     ['an impossible tag', { DOCKERHUB_USER: 'ada', TAG: 'v|1' }, /^TAG "v\|1" is no tag.+\n$/],
   ])('says in one line that there is %s', (_what, variables, line) => {
     expect(refusal(variables)).toMatch(line);
@@ -59,27 +116,68 @@ describe('build_push.sh', () => {
     ['docker is missing', undefined, /^docker is missing.+\n$/],
     ['docker has no buildx', 'case $1 in buildx) exit 1 ;; esac', /^docker buildx is missing.+\n$/],
     ['docker does not run', 'case $1 in info) exit 1 ;; esac', /^docker does not answer.+\n$/],
-    ['nobody is logged in', '', /^docker is not logged in.+ docker login --username ada\n$/],
+    ['nobody is logged in', '', /^docker is not logged in at docker\.io: docker login docker\.io\n$/],
   ])('says in one line that %s', (_what, body, line) => {
     login('{ "auths": {} }');
-    if (body === undefined) rmSync(join(folder, 'docker'), { force: true });
-    else fakeDocker(body);
+    if (body !== undefined) fake('docker', body);
     expect(refusal({ DOCKERHUB_USER: 'ada', TAG: 'v1' })).toMatch(line);
+  });
+
+  it('says in one line that the registry did not take it, which buildah 1.28 passes over in silence', () => {
+    fake('buildah');
+    const { status, stderr } = run({ REGISTRY: 'ghcr.io/ada', TAG: 'v1' });
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: expect.stringMatching(/^buildah could not push ghcr\.io\/ada\/task-service:v1: .+\n$/),
+    });
+  });
+
+  it('says in one line that nobody is logged in with buildah', () => {
+    fake('buildah', 'case $1 in login) echo "Error: not logged into ghcr.io" >&2; exit 1 ;; esac');
+    expect(refusal({ REGISTRY: 'ghcr.io/ada', TAG: 'v1' })).toBe(
+      'buildah is not logged in at ghcr.io: buildah login ghcr.io\n',
+    );
   });
 });
 
-function fakeDocker(body = ''): void {
-  writeFileSync(calls, '');
-  writeFileSync(join(folder, 'docker'), `#!/bin/sh\necho "$@" >> '${calls}'\n${body}\n`, { mode: 0o755 });
+/** What docker and buildah are told alike. */
+const recipe = / --file services\/Dockerfile --build-arg SERVICE=\S+ --label .*\.version=v1 /;
+
+/** Part of a docker that leaves what buildx leaves. */
+const pushed = `while [ $# -gt 0 ]; do
+  case $1 in --metadata-file) echo '{ "containerimage.digest": "sha256:1234" }' > "$2" ;; esac
+  shift
+done`;
+
+/** Part of a buildah whose push the registry takes. */
+const taken = `while [ $# -gt 0 ]; do
+  case $1 in --digestfile) printf 'sha256:5678' > "$2" ;; esac
+  shift
+done`;
+
+function fake(tool: string, body = ''): void {
+  const script = `#!/bin/sh\nCALLS='${calls}'\necho "${tool} $*" >> "$CALLS"\n${body}\n`;
+  writeFileSync(join(folder, tool), script, { mode: 0o755 });
+}
+
+function called(how: string): string[] {
+  const lines = readFileSync(calls, 'utf8').split('\n');
+  return lines.filter((line) => line.startsWith(how));
+}
+
+function service(build: string): string | undefined {
+  return /--build-arg SERVICE=(\S+)/.exec(build)?.[1];
 }
 
 function login(config: string): void {
   writeFileSync(join(folder, 'config.json'), config);
 }
 
-/** Runs the script with nothing in its PATH but the fake docker and what the script needs. */
+/** Runs the script with nothing in its PATH but the fakes and what the script needs. */
 function run(variables: Record<string, string>) {
-  const tools = ['bash', 'dirname', 'grep', 'sed'].map((tool) => `ln -sf "$(command -v ${tool})" '${folder}/${tool}'`);
+  const tools = ['bash', 'dirname', 'git', 'grep', 'mkdir', 'rm', 'sed'].map(
+    (tool) => `ln -sf "$(command -v ${tool})" '${folder}/${tool}'`,
+  );
   execFileSync('sh', ['-ec', tools.join('\n')]);
   const env = { ...variables, PATH: folder, DOCKER_CONFIG: folder };
   return spawnSync(join(folder, 'bash'), [join(root, 'scripts/build_push.sh')], { env, encoding: 'utf8' });
