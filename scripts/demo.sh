@@ -94,6 +94,7 @@ step() {
 
 # ask METHOD PATH [JSON [HEADER]]: shows the request and its answer, and keeps the answer in $work.
 ask() {
+  # shellcheck disable=SC2016 # The quotes are shown; within the outer ones $4 and $3 do expand.
   shown="curl$([ "$1" = GET ] || echo " -X $1")${4:+ -H '$4'}${3:+ -H 'Content-Type: application/json' -d '$3'}"
   printf '  %s %s\n' "$shown" "$base$2"
   set -- -X "$1" ${4:+-H "$4"} ${3:+-H 'Content-Type: application/json' -d "$3"} "$base$2"
