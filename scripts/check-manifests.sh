@@ -1,46 +1,48 @@
 #!/usr/bin/env bash
-# Checks each manifest against the schemas of Kubernetes 1.30 to 1.34, strictly: an unknown field is an error.
+# Checks each manifest: what it says, strictly (an unknown field is an error), against the schemas of Kubernetes 1.30 to 1.34
+# and of those who made the other kinds; and what it leaves open, by checkov's rules. Which of these do not hold here, and
+# why, stands in .checkov.yaml.
 #   scripts/check-manifests.sh [FILE…]        from the repository's root; without files: all of kubernetes/
-# One line per file; exit code 1 when one fails. Needs python3; installs what else it needs into .tools/, once.
+# One line per file, and what was found; exit code 1 when something is wrong. After `npm ci`; needs Python 3.10 or newer, and
+# installs what else it needs into .tools/, once (450 MB, a minute).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Ships the schemas of 1.25 to 1.37.
-package=kubernetes-validate==1.37.0
 versions='1.30 1.31 1.32 1.33 1.34'
-tools=.tools/$package
+requirements=scripts/check-manifests.requirements.txt
+# Other people's kinds. Not in package.json: they say that they need Node 22, though 20 does, and npm would warn everybody.
+kinds=(@kubernetes-models/{cloudnative-pg@2.0.0,external-secrets@2.0.0,gateway-api@2.0.0,istio@3.0.1,prometheus-operator@6.0.0} kubernetes-models@5.1.0)
+tools=.tools/check-manifests
+asked=$(cat "$requirements"; printf '%s\n' "${kinds[@]}")
 
-if ! "$tools/bin/python" -c 'import kubernetes_validate' 2> /dev/null; then
+if [ "$asked" != "$(cat "$tools/installed.txt" 2> /dev/null)" ]; then
   command -v python3 > /dev/null || {
     echo 'python3 is missing: install it (Debian: apt-get install python3 python3-venv)' >&2
     exit 1
   }
   rm -rf "$tools"
-  if ! log=$(python3 -m venv "$tools" 2>&1 && "$tools/bin/pip" install --quiet --disable-pip-version-check "$package" 2>&1); then
-    echo "cannot install $package into $tools (Debian needs python3-venv): $(tail -n 1 <<< "$log")" >&2
+  install() {
+    python3 -m venv "$tools" && "$tools/bin/pip" install --quiet --disable-pip-version-check -r "$requirements" &&
+      npm install --prefix "$tools/kinds" --no-save --ignore-scripts --no-audit --no-fund --loglevel=error "${kinds[@]}"
+  }
+  if ! log=$(install 2>&1); then
+    echo "cannot install what it needs into $tools (Debian needs python3-venv): $(tail -n 1 <<< "$log")" >&2
     exit 1
   fi
+  printf '%s\n' "$asked" > "$tools/installed.txt"
 fi
 
 shopt -s nullglob
 [ $# -gt 0 ] || set -- kubernetes/*.yaml kubernetes/*/*.yaml
-exec "$tools/bin/python" - "$versions" "$@" << 'PYTHON'
+
+code=0
+"$tools/bin/python" - "$versions" "$@" << 'PYTHON' || code=1
 import sys
-import yaml
+
 import kubernetes_validate as schemas
+import yaml
 
 versions, files = sys.argv[1].split(), sys.argv[2:]
-
-
-def check(document):
-    """The first problem of a document, or None."""
-    for version in versions:
-        try:
-            schemas.validate(document, version, strict=True)
-        except schemas.ValidationError as error:
-            return f"Kubernetes {version}: {'.'.join(map(str, error.path)) or 'the document'}: {error.message}"
-        except schemas.SchemaNotFoundError as error:
-            return error.message
 
 
 def check_file(file):
@@ -50,9 +52,14 @@ def check_file(file):
         if document is None:
             continue
         names.append(f"{document['kind']} {document['metadata']['name']}")
-        problem = check(document)
-        if problem:
-            problems.append(f'{names[-1]}: {problem}')
+        try:
+            for version in versions:
+                schemas.validate(document, version, strict=True)
+        except schemas.ValidationError as error:
+            place = '.'.join(map(str, error.path)) or 'the document'
+            problems.append(f'{names[-1]}: Kubernetes {version}: {place}: {error.message}')
+        except schemas.SchemaNotFoundError:
+            pass  # Other people's: check-kinds.ts knows them.
     return names, problems if names else ['it is empty']
 
 
@@ -63,8 +70,12 @@ for file in files:
     except (OSError, yaml.YAMLError) as error:
         problems = [' '.join(str(error).split())]
     except (KeyError, TypeError):
-        problems = ['a document has no kind or no metadata.name']
+        problems = ['a document has no apiVersion, no kind or no metadata.name']
     failed = failed or bool(problems)
     print(f'{file}: ' + ('; '.join(problems) if problems else 'ok, ' + ', '.join(names)))
 sys.exit(1 if failed else 0)
 PYTHON
+
+node --import=./scripts/build.mjs scripts/dist/check-kinds.js "$tools/kinds" "$@" || code=1
+"$tools/bin/checkov" --config-file .checkov.yaml --file "$@" || code=1
+exit $code
