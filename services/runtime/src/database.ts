@@ -95,7 +95,12 @@ export class Database implements Queryable {
 
   async #connect(): Promise<Connection> {
     if (!this.migrated) throw new DatabaseUnavailable('The database is not ready yet.');
-    return new Connection(await this.pool.connect().catch(orUnavailable));
+    try {
+      return new Connection(await this.pool.connect());
+    } catch (cause) {
+      // Also when it was reached and refuses us: a password that has just been changed, a database that is gone.
+      throw new DatabaseUnavailable('The database cannot be reached.', { cause });
+    }
   }
 
   async end(): Promise<void> {

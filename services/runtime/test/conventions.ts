@@ -272,18 +272,21 @@ export function holdsToConventions(subject: Subject): void {
       await service.stop();
     });
 
-    it('answers 503 with Retry-After while the database is away, and serves again by itself', async () => {
+    it.each([
+      ['is away', { port: 1 }],
+      ['refuses the service', { database: 'nowhere' }],
+    ])('answers 503 with Retry-After while the database %s, and serves again by itself', async (_how, wrong) => {
       const { pool } = service.db;
-      const { port } = pool.options;
+      const right = { ...pool.options };
       await service.db.pool.query('select');
-      pool.options.port = 1;
+      Object.assign(pool.options, wrong);
       await closeIdle();
       expect(await send(base + list, 'GET')).toMatchObject({
         status: 503,
         headers: { 'retry-after': '1' },
         body: { status: 503, title: 'Service unavailable', detail: 'The database cannot be reached.' },
       });
-      pool.options.port = port;
+      Object.assign(pool.options, right);
       expect((await send(base + list, 'GET')).status).toBe(200);
     });
   });

@@ -1,0 +1,206 @@
+/** What a cluster does to pods, while requests come in. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { services } from '../generate.ts';
+import * as cluster from './cluster.ts';
+import { apply, kubectl, podsOf, query, untilRolledOut } from './cluster.ts';
+import { Load, type Answer, type Target } from './load.ts';
+
+const ratePerSecond = 200;
+
+/** Keeps the load on while something is done to the cluster, and at least for that long. None may fail. */
+export async function underLoad(target: Target, act: () => Promise<string>, seconds = 0): Promise<string> {
+  const load = new Load(target, ratePerSecond).start();
+  const startedAt = Date.now();
+  let done: string;
+  try {
+    await sleep(3000);
+    done = await act();
+    await sleep(Math.max(3000, seconds * 1000 - (Date.now() - startedAt)));
+  } finally {
+    await load.stop();
+  }
+  const failed = failures(load);
+  const summary = `${await countRows(load.answers)}${done && `; ${done}`}`;
+  if (failed.length > 0) throw new Error(`${failed.length} failed (${describe(failed)}) of ${summary}`);
+  return `0 failed of ${summary}`;
+}
+
+export async function restartBoth(): Promise<string> {
+  await kubectl(['rollout', 'restart', ...services.map((name) => `deployment/${name}`)]);
+  await untilRolledOut(services);
+  return '';
+}
+
+export async function scaleBoth(): Promise<string> {
+  for (const replicas of [4, 1, 2]) {
+    await kubectl(['scale', `--replicas=${replicas}`, ...services.map((name) => `deployment/${name}`)]);
+    await untilRolledOut(services);
+    // Until those that go have gone.
+    await sleep(8000);
+  }
+  return '';
+}
+
+export async function deletePods(): Promise<string> {
+  for (const name of services) {
+    const [pod] = await podsOf(name);
+    await kubectl(['delete', 'pod', pod?.metadata.name ?? '', '--wait=false']);
+    await sleep(1000);
+    await untilRolledOut([name]);
+  }
+  // Until those that go have gone.
+  await sleep(8000);
+  return '';
+}
+
+export async function killContainers(target: Target): Promise<string> {
+  const load = new Load(target, ratePerSecond).start();
+  const kills: { from: number; to: number }[] = [];
+  await sleep(3000);
+  for (const name of services) {
+    const [pod] = await podsOf(name);
+    const id = pod?.status.containerStatuses[0]?.containerID.replace(/^.*:\/\//, '') ?? '';
+    const kill = `pids=$(grep -ls '${id}' /proc/[0-9]*/cgroup | cut -d/ -f3); date +%s%3N; kill -9 $pids; date +%s%3N`;
+    const [from, to] = (await cluster.onNode(kill)).split('\n').map(Number);
+    kills.push({ from: from ?? 0, to: to ?? 0 });
+    await sleep(5000);
+    await untilRolledOut([name]);
+  }
+  await load.stop();
+  const failed = failures(load);
+  const underWay = (answer: Answer) => kills.some(({ from, to }) => answer.startedAt <= to && answer.endedAt >= from);
+  const others = failed.filter((answer) => !underWay(answer));
+  const summary = `${failed.length} failed of ${await countRows(load.answers)}`;
+  if (others.length > 0) throw new Error(`${summary}; not under way at a kill: ${describe(others)}`);
+  return `${summary}; ${load.answers.filter(underWay).length} were under way`;
+}
+
+export async function deletePostgres(target: Target): Promise<string> {
+  const load = new Load(target, ratePerSecond).start();
+  await sleep(3000);
+  const [pod] = await podsOf('postgres');
+  const deletedAt = Date.now();
+  await kubectl(['delete', 'pod', pod?.metadata.name ?? '', '--wait=false']);
+  await sleep(1000);
+  await untilRolledOut(['postgres']);
+  await sleep(5000);
+  await load.stop();
+  const failed = failures(load);
+  const backAt = Math.max(...failed.map(({ endedAt }) => endedAt));
+  const slowestMs = Math.max(...load.answers.map(({ startedAt, endedAt }) => endedAt - startedAt));
+  const seconds = (backAt - deletedAt) / 1000;
+  const summary = `${failed.length} times 503, back after ${seconds.toFixed(1)} s, slowest answer ${slowestMs} ms; ${await countRows(load.answers)}`;
+  const other = failed.find((answer) => !isOurProblem(answer));
+  if (other) throw new Error(`not our 503 was ${describe([other])}; ${summary}`);
+  if (failed.length === 0 || seconds > 10) throw new Error(summary);
+  return summary;
+}
+
+function isOurProblem({ status, headers }: Answer): boolean {
+  return (
+    status === 503 &&
+    headers['retry-after'] !== undefined &&
+    headers['content-type']?.startsWith('application/problem+json') === true
+  );
+}
+
+export async function refuseEviction(): Promise<string> {
+  const results: string[] = [];
+  for (const name of services) {
+    const pods = await podsOf(name);
+    for (const { metadata } of pods) {
+      const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name: metadata.name } };
+      const path = `/api/v1/namespaces/${cluster.namespace}/pods/${metadata.name}/eviction`;
+      const answer = await kubectl(['create', '--raw', path, '--filename', '-'], eviction).catch(
+        (error: unknown) => (error as Error).message,
+      );
+      results.push(/disruption budget/.exec(answer) ? 'refused' : 'evicted');
+    }
+    await untilRolledOut([name]);
+  }
+  const measured = results.join(', ');
+  if (measured !== 'evicted, refused, evicted, refused') throw new Error(measured);
+  return measured;
+}
+
+export async function rollOutBrokenImage(): Promise<string> {
+  const [name = ''] = services;
+  await kubectl(['set', 'image', `deployment/${name}`, `${name}=${name}:there-is-none`]);
+  const stalled = await untilRolledOut([name], 15).catch(() => 'stalled');
+  const ready = await kubectl(['get', `deployment/${name}`, '--output', 'jsonpath={.status.readyReplicas}']);
+  await kubectl(['rollout', 'undo', `deployment/${name}`]);
+  await untilRolledOut([name]);
+  if (stalled !== 'stalled' || ready !== '2') throw new Error(`${stalled ?? 'rolled out'}, ${ready} ready`);
+  return 'stalled with 2 ready';
+}
+
+export async function scaleByLoad(target: Target): Promise<string> {
+  await apply(await cluster.manifestsIn('production/hpa.yaml'));
+  const load = new Load(target, ratePerSecond).start();
+  const startedAt = Date.now();
+  const since = () => `${((Date.now() - startedAt) / 1000).toFixed(0)} s`;
+  let most = 0;
+  try {
+    await until(async () => {
+      const replicas = await replicasOf(services);
+      most = Math.max(most, ...replicas);
+      return replicas.every((each) => each > 2);
+    }, 180);
+  } finally {
+    await load.stop();
+  }
+  const up = since();
+  await until(async () => (await replicasOf(services)).every((each) => each === 2), 300);
+  await kubectl(['delete', 'horizontalpodautoscaler', '--all']);
+  const failed = failures(load).length;
+  const summary = `up to ${most} after ${up}, 2 again after ${since()}, ${failed} failed of ${await countRows(load.answers)}`;
+  if (failed > 0) throw new Error(summary);
+  return summary;
+}
+
+async function replicasOf(deployments: readonly string[]): Promise<number[]> {
+  const path = 'jsonpath={.items[*].spec.replicas}';
+  const names = deployments.map((name) => `deployment/${name}`);
+  return (await kubectl(['get', ...names, '--output', path])).split(' ').map(Number);
+}
+
+async function until(condition: () => Promise<boolean>, timeoutSeconds: number): Promise<void> {
+  const deadline = Date.now() + timeoutSeconds * 1000;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`not so within ${timeoutSeconds} s: ${String(condition)}`);
+    await sleep(1000);
+  }
+}
+
+/** Compares what was acknowledged with the rows of the database. Throws when one is missing, or there twice. */
+async function countRows(answers: Answer[]): Promise<string> {
+  const posted = answers.filter(({ mark }) => mark !== undefined);
+  const [first = ''] = posted.map(({ mark = '' }) => mark.split('-')[0]);
+  const marks = await query(
+    `select title from task_service.tasks where title like '${first}-%' union all select email from user_service.users where email like '${first}-%'`,
+  );
+  const counts = new Map<string, number>();
+  for (const mark of marks) counts.set(mark, (counts.get(mark) ?? 0) + 1);
+  const acknowledged = posted.filter(({ status }) => status === 201);
+  const lost = acknowledged.filter(({ mark = '' }) => !counts.has(mark)).length;
+  const doubled = [...counts.values()].filter((count) => count > 1).length;
+  const seconds = (Math.max(...answers.map((a) => a.endedAt)) - Math.min(...answers.map((a) => a.startedAt))) / 1000;
+  const rate = (answers.length / seconds).toFixed(0);
+  const summary = `${answers.length} (${rate}/s), ${acknowledged.length} acknowledged, ${lost} lost, ${doubled} doubled`;
+  if (lost + doubled > 0) throw new Error(summary);
+  return summary;
+}
+
+function failures({ answers }: Load): Answer[] {
+  return answers.filter(({ status }) => status === 0 || status >= 400);
+}
+
+/** How they failed, each way once, with how often. */
+function describe(failed: Answer[]): string {
+  const ways = new Map<string, number>();
+  for (const { method, path, status, text } of failed) {
+    const way = `${method} ${path.split(/[?]|\/[0-9a-f]{8}-/)[0] ?? ''}: ${status || 'no answer'} ${text.slice(0, 120).trim()}`;
+    ways.set(way, (ways.get(way) ?? 0) + 1);
+  }
+  return [...ways].map(([way, count]) => `${count} × ${way}`).join(', ');
+}

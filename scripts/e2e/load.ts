@@ -1,0 +1,127 @@
+/** An open load: each request comes when its time has come, however long the answers before it take. */
+import http from 'node:http';
+
+/** Where an Ingress answers, and the name by which it knows the system. */
+export interface Target {
+  address: string;
+  port: number;
+  host: string;
+}
+
+export interface Answer {
+  method: string;
+  path: string;
+  /** Milliseconds since the epoch. */
+  startedAt: number;
+  endedAt: number;
+  /** 0 when there was none. */
+  status: number;
+  headers: http.IncomingHttpHeaders;
+  /** What was answered; when there was no answer, why. */
+  text: string;
+  /** Of a POST: what only this one has written, a title or an e-mail address. */
+  mark?: string;
+}
+
+const answerTimeoutMs = 30_000;
+const tickMs = 5;
+
+/**
+ * Sends `ratePerSecond` requests a second, a third of them POST and half of them to each service, until it is stopped.
+ * What each of them met stands in `answers`.
+ */
+export class Load {
+  readonly answers: Answer[] = [];
+  readonly #target: Target;
+  readonly #ratePerSecond: number;
+  readonly #run = Date.now().toString(36);
+  // By no more connections than a proxy in front of browsers would see anyway.
+  readonly #agent = new http.Agent({ keepAlive: true });
+  readonly #underWay = new Set<Promise<Answer>>();
+  readonly #locations = { tasks: '/tasks?limit=5', users: '/user/users?limit=5' };
+  #startedAt = 0;
+  #sent = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(target: Target, ratePerSecond: number) {
+    this.#target = target;
+    this.#ratePerSecond = ratePerSecond;
+  }
+
+  start(): this {
+    this.#startedAt = Date.now();
+    this.#timer = setInterval(() => {
+      const due = ((Date.now() - this.#startedAt) / 1000) * this.#ratePerSecond;
+      while (this.#sent < due) this.#sendNext();
+    }, tickMs);
+    return this;
+  }
+
+  /** Sends no more, and waits for the answers that are still to come. */
+  async stop(): Promise<Answer[]> {
+    clearInterval(this.#timer);
+    await Promise.all(this.#underWay);
+    this.#agent.destroy();
+    return this.answers;
+  }
+
+  #sendNext(): void {
+    const number = this.#sent++;
+    const mark = `${this.#run}-${number}`;
+    const email = `${mark}@example.com`;
+    const next = [
+      () => this.#send('POST', '/tasks', { title: mark, labels: ['load'] }, mark),
+      () => this.#send('GET', '/user/users?limit=5'),
+      () => this.#send('GET', this.#locations.tasks),
+      () => this.#send('POST', '/user/register', { name: 'Load', email }, email),
+      () => this.#send('GET', '/tasks?limit=5'),
+      () => this.#send('GET', this.#locations.users),
+    ][number % 6];
+    const answer = next?.() as Promise<Answer>;
+    this.#underWay.add(answer);
+    void answer.then((given) => {
+      this.#underWay.delete(answer);
+      this.answers.push(given);
+      if (given.status !== 201) return;
+      this.#locations[given.path === '/tasks' ? 'tasks' : 'users'] = given.headers.location ?? '';
+    });
+  }
+
+  async #send(method: string, path: string, body?: object, mark?: string): Promise<Answer> {
+    const startedAt = Date.now();
+    const answer = await ask(this.#target, { method, path, body, agent: this.#agent }).catch((error: unknown) => ({
+      status: 0,
+      headers: {},
+      text: String(error),
+    }));
+    return { method, path, startedAt, endedAt: Date.now(), ...answer, ...(mark === undefined ? {} : { mark }) };
+  }
+}
+
+/** One request to the system. Rejects when there is no answer. */
+export async function ask(
+  { address, port, host }: Target,
+  {
+    method = 'GET',
+    path,
+    body,
+    agent,
+  }: { method?: string; path: string; body?: object | undefined; agent?: http.Agent },
+): Promise<Pick<Answer, 'status' | 'headers' | 'text'>> {
+  return new Promise((resolve, reject) => {
+    const headers = { Host: host, ...(body && { 'Content-Type': 'application/json' }) };
+    const request = http.request({ host: address, port, method, path, headers, agent, timeout: answerTimeoutMs });
+    request.on('timeout', () => request.destroy(new Error(`no answer within ${answerTimeoutMs} ms`)));
+    request.on('error', reject);
+    request.on('response', (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (part: string) => (text += part));
+      response.on('error', reject);
+      response.on('end', () => {
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, text });
+      });
+    });
+    request.end(body && JSON.stringify(body));
+  });
+}
