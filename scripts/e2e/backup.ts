@@ -1,7 +1,7 @@
 /** A backup, a disaster, a restore: by the manifests of production, where the image of PostgreSQL has pg_dump. */
 import { services } from '../generate.ts';
 import * as cluster from './cluster.ts';
-import { apply, kubectl, manifestsIn, onNode, query, untilRolledOut } from './cluster.ts';
+import { apply, kubectl, manifestsIn, onNode, query, until, untilRolledOut } from './cluster.ts';
 import { ask, type Target } from './load.ts';
 
 const saved = `${cluster.folder}.saved`;
@@ -10,8 +10,7 @@ export async function rehearseRestore(target: Target): Promise<string> {
   const pgDump = await kubectl(['exec', 'deployment/postgres', '--', 'which', 'pg_dump']).catch(() => '');
   const before = await fingerprint();
   await (pgDump ? backUp() : copyFolder());
-  const late = { path: '/tasks', method: 'POST', body: { title: 'Written after the backup' } };
-  if ((await ask(target, late)).status !== 201) throw new Error('a task could not be written after the backup');
+  await write(target, 'After the backup');
 
   await stop(['postgres']);
   await cluster.emptyFolder();
@@ -23,9 +22,15 @@ export async function rehearseRestore(target: Target): Promise<string> {
   const after = await fingerprint();
   if (after !== before) throw new Error(`other rows than before: ${after} instead of ${before}`);
   await scaleServices(2);
-  if ((await ask(target, late)).status !== 201) throw new Error('a task cannot be written after the restore');
+  await write(target, 'After the restore');
   const how = pgDump ? 'pg_dump and pg_restore' : 'a copy of the folder; postgres:18 has no pg_dump here, not run';
   return `restored in ${seconds} s by ${how}: ${after}`;
+}
+
+/** Writes a task, as soon as the services have noticed that their database is back. */
+async function write(target: Target, title: string): Promise<void> {
+  const request = { path: '/tasks', method: 'POST', body: { title } };
+  await until(async () => (await ask(target, request)).status === 201, 10);
 }
 
 async function backUp(): Promise<void> {

@@ -24,13 +24,17 @@ export async function showDocs(target: Target): Promise<string> {
   try {
     const page = await browser.newPage();
     page.on('pageerror', ({ message }) => errors.push(message));
-    page.on('requestfailed', (request) => errors.push(`no answer: ${request.url()}`));
+    page.on('requestfailed', (request) => {
+      // A page that is left gives up what it has asked for.
+      const { errorText = '' } = request.failure() ?? {};
+      if (errorText !== 'net::ERR_ABORTED') errors.push(`${request.url()}: ${errorText}`);
+    });
     await throughPort(target, async (url) => {
       for (const path of ['/', '/user/', '/docs']) {
-        await page.goto(url + path, { waitUntil: 'networkidle' });
-        const operations = await page.locator('[data-section-id*="operation/"]').count();
-        shown.push(`${operations} at ${path}`);
-        if (operations === 0) errors.push(`no operation at ${path}`);
+        await page.goto(url + path);
+        const operations = page.locator('[data-section-id*="operation/"]');
+        await operations.last().waitFor({ state: 'attached' });
+        shown.push(`${await operations.count()} at ${path}`);
       }
     });
   } finally {

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseAllDocuments } from 'yaml';
 import { services } from '../generate.ts';
 import { root } from '../system.ts';
@@ -104,6 +105,15 @@ export async function emptyFolder(): Promise<void> {
 /** Runs a line of shell as root on the node, which sees all of its processes. */
 export async function onNode(line: string): Promise<string> {
   return kubectl(['--namespace', nodeNamespace, 'exec', 'node', '--', 'sh', '-ec', line]);
+}
+
+/** Looks twice a second until it is so. Throws when it takes longer. */
+export async function until(condition: () => Promise<boolean>, timeoutSeconds: number): Promise<void> {
+  const deadline = Date.now() + timeoutSeconds * 1000;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`not so within ${timeoutSeconds} s: ${String(condition)}`);
+    await sleep(500);
+  }
 }
 
 /** By what the README has done on the node by hand. */

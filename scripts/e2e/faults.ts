@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { services } from '../generate.ts';
 import * as cluster from './cluster.ts';
-import { apply, kubectl, podsOf, query, untilRolledOut } from './cluster.ts';
+import { apply, kubectl, podsOf, query, until, untilRolledOut } from './cluster.ts';
 import { Load, type Answer, type Target } from './load.ts';
 
 const ratePerSecond = 200;
@@ -60,8 +60,9 @@ export async function killContainers(target: Target): Promise<string> {
   for (const name of services) {
     const [pod] = await podsOf(name);
     const id = pod?.status.containerStatuses[0]?.containerID.replace(/^.*:\/\//, '') ?? '';
-    const kill = `pids=$(grep -ls '${id}' /proc/[0-9]*/cgroup | cut -d/ -f3); date +%s%3N; kill -9 $pids; date +%s%3N`;
-    const [from, to] = (await cluster.onNode(kill)).split('\n').map(Number);
+    const find = `pid=$(grep -ls '${id}' /proc/[0-9]*/cgroup | cut -d/ -f3)`;
+    const kill = `date +%s%3N; kill -9 $pid; while kill -0 $pid 2> /dev/null; do :; done; date +%s%3N`;
+    const [from, to] = (await cluster.onNode(`${find}; ${kill}`)).split('\n').map(Number);
     kills.push({ from: from ?? 0, to: to ?? 0 });
     await sleep(5000);
     await untilRolledOut([name]);
@@ -135,7 +136,7 @@ export async function rollOutBrokenImage(): Promise<string> {
 }
 
 export async function scaleByLoad(target: Target): Promise<string> {
-  await apply(await cluster.manifestsIn('production/hpa.yaml'));
+  await apply(await cluster.manifestsIn('production/autoscaler.yaml'));
   const load = new Load(target, ratePerSecond).start();
   const startedAt = Date.now();
   const since = () => `${((Date.now() - startedAt) / 1000).toFixed(0)} s`;
@@ -162,14 +163,6 @@ async function replicasOf(deployments: readonly string[]): Promise<number[]> {
   const path = 'jsonpath={.items[*].spec.replicas}';
   const names = deployments.map((name) => `deployment/${name}`);
   return (await kubectl(['get', ...names, '--output', path])).split(' ').map(Number);
-}
-
-async function until(condition: () => Promise<boolean>, timeoutSeconds: number): Promise<void> {
-  const deadline = Date.now() + timeoutSeconds * 1000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`not so within ${timeoutSeconds} s: ${String(condition)}`);
-    await sleep(1000);
-  }
 }
 
 /** Compares what was acknowledged with the rows of the database. Throws when one is missing, or there twice. */

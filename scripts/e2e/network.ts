@@ -57,14 +57,13 @@ export async function tryNetwork(): Promise<string> {
     }
     // Until the rules know the new addresses.
     await sleep(3000);
-    for (const [from, to, port, passes] of connections) {
-      const source = visitors.find(({ name }) => name === from) ?? {
-        name: `deployment/${from}`,
-        namespace: cluster.namespace,
-      };
+    const tries = connections.map(async ([from, to, port, passes]) => {
+      const visitor = visitors.find(({ name }) => name === from);
+      const source = visitor ?? { name: `deployment/${from}`, namespace: cluster.namespace };
       const passed = await canConnect(source, await addressOf(to), port);
       if (passed !== passes) wrong.push(`${from} ${passed ? 'reaches' : 'does not reach'} ${to}:${port}`);
-    }
+    });
+    await Promise.all(tries);
   } finally {
     for (const { name, namespace } of visitors) {
       await kubectl(['--namespace', namespace, 'delete', 'pod', name, '--ignore-not-found', '--grace-period=1']);
