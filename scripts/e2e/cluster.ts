@@ -60,17 +60,11 @@ export async function podsOf(name: string): Promise<Pod[]> {
   return (JSON.parse(list) as { items: Pod[] }).items.filter(({ metadata }) => !metadata.deletionTimestamp);
 }
 
-export async function query(sql: string): Promise<string[]> {
-  const psql = [
-    'psql',
-    '--username=postgres',
-    '--dbname=task_manager',
-    '--no-align',
-    '--tuples-only',
-    '--command',
-    sql,
-  ];
-  return (await kubectl(['exec', 'deployment/postgres', '--', ...psql])).split('\n').filter(Boolean);
+/** What a role of PostgreSQL gets for a statement, a line for each row. Throws when it is refused. */
+export async function query(sql: string, role = 'postgres'): Promise<string[]> {
+  const options = ['--host=127.0.0.1', `--username=${role}`, '--dbname=task_manager', '--no-align', '--tuples-only'];
+  const output = await kubectl(['exec', 'deployment/postgres', '--', 'psql', ...options, '--command', sql]);
+  return output.split('\n').filter(Boolean);
 }
 
 /** Makes the namespaces, and on the node the folder of PostgreSQL. */

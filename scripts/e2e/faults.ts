@@ -97,6 +97,29 @@ export async function deletePostgres(target: Target): Promise<string> {
   return summary;
 }
 
+/** Clients must meet the services' own problem, not the Ingress's page: the pods stay ready for a while. */
+export async function takeDatabaseAway(target: Target): Promise<string> {
+  const load = new Load(target, ratePerSecond).start();
+  await sleep(3000);
+  await kubectl(['scale', '--replicas=0', 'deployment/postgres']);
+  await sleep(20_000);
+  const ready = await Promise.all(services.map(readyReplicasOf));
+  await kubectl(['scale', '--replicas=1', 'deployment/postgres']);
+  await untilRolledOut(['postgres']);
+  await sleep(3000);
+  await load.stop();
+  const failed = failures(load);
+  const summary = `${failed.length} times 503, ready meanwhile ${ready.join(' and ')}; ${await countRows(load.answers)}`;
+  const others = failed.filter((answer) => !isOurProblem(answer));
+  if (others.length > 0) throw new Error(`not our 503: ${describe(others)}; ${summary}`);
+  if (failed.length === 0 || ready.some((count) => count !== '2')) throw new Error(summary);
+  return summary;
+}
+
+async function readyReplicasOf(name: string): Promise<string> {
+  return kubectl(['get', `deployment/${name}`, '--output', 'jsonpath={.status.readyReplicas}']);
+}
+
 function isOurProblem({ status, headers }: Answer): boolean {
   return (
     status === 503 &&
@@ -128,7 +151,7 @@ export async function rollOutBrokenImage(): Promise<string> {
   const [name = ''] = services;
   await kubectl(['set', 'image', `deployment/${name}`, `${name}=${name}:there-is-none`]);
   const stalled = await untilRolledOut([name], 15).catch(() => 'stalled');
-  const ready = await kubectl(['get', `deployment/${name}`, '--output', 'jsonpath={.status.readyReplicas}']);
+  const ready = await readyReplicasOf(name);
   await kubectl(['rollout', 'undo', `deployment/${name}`]);
   await untilRolledOut([name]);
   if (stalled !== 'stalled' || ready !== '2') throw new Error(`${stalled ?? 'rolled out'}, ${ready} ready`);

@@ -21,7 +21,7 @@ import * as cluster from './cluster.ts';
 import { apply, kubectl, untilRolledOut } from './cluster.ts';
 import * as faults from './faults.ts';
 import { ask, type Target } from './load.ts';
-import { enforceRestricted, tryNetwork } from './network.ts';
+import { enforceRestricted, lookIntoPostgres, tryNetwork } from './rights.ts';
 
 interface Row {
   name: string;
@@ -64,6 +64,7 @@ type Scene = () => Promise<string>;
 function scenes(target: Target): [name: string, target: string, scene: Scene][] {
   return [
     ['Pod Security restricted', 'every pod admitted, others not', enforceRestricted],
+    ['roles and disk of PostgreSQL', 'own schema only, durable', lookIntoPostgres],
     ['demo through the Ingress', 'every answer right', async () => demo(target)],
     ['docs in Chromium', 'every operation shown, no error', async () => showDocs(target)],
     ['fuzz through the Ingress', '0 failures', async () => fuzz(target)],
@@ -76,6 +77,7 @@ function scenes(target: Target): [name: string, target: string, scene: Scene][] 
     ['a pod of each deleted', '0 failed, lost, doubled', async () => faults.underLoad(target, faults.deletePods)],
     ['a container of each killed', 'no more than were under way', async () => faults.killContainers(target)],
     ['PostgreSQL pod deleted', '503 problems, back in 10 s, all there', async () => faults.deletePostgres(target)],
+    ['PostgreSQL away for 20 s', '503 problems, pods ready', async () => faults.takeDatabaseAway(target)],
     ['eviction beyond the budget', 'refused', faults.refuseEviction],
     ['a broken image', 'stalls, 0 failed, undone', async () => faults.underLoad(target, faults.rollOutBrokenImage)],
     ['NetworkPolicies', 'what is listed passes, nothing else', tryNetwork],

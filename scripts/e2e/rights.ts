@@ -1,4 +1,4 @@
-/** What the cluster refuses: connections that no policy lists, and pods that want more rights than ours. */
+/** Who may do what: pods on the node, roles in the database, connections between pods. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as cluster from './cluster.ts';
 import { apply, kubectl } from './cluster.ts';
@@ -16,6 +16,26 @@ export async function enforceRestricted(): Promise<string> {
   const refusal = await apply([rude]).catch((error: unknown) => (error as Error).message);
   if (!refusal?.includes('violates PodSecurity')) throw new Error('a privileged pod was admitted');
   return `${pods.items.length} pods admitted, a privileged one refused`;
+}
+
+/** Each role reaches its own schema, and nothing else; and what is committed is on the disk. */
+export async function lookIntoPostgres(): Promise<string> {
+  for (const [role, table, another] of [
+    ['task_service', 'task_service.tasks', 'user_service.users'],
+    ['user_service', 'user_service.users', 'task_service.tasks'],
+  ] as const) {
+    await cluster.query(`select from ${table} limit 1`, role);
+    for (const statement of [`select from ${another}`, 'create table public.mine ()', 'create schema mine']) {
+      const refusal = await cluster.query(statement, role).catch((error: unknown) => String(error));
+      if (!String(refusal).includes('permission denied')) throw new Error(`${role} may ${statement}`);
+    }
+  }
+  const names = ['data_checksums', 'fsync', 'full_page_writes', 'synchronous_commit'];
+  const list = names.map((name) => `'${name}'`).join();
+  const off = await cluster.query(`select name from pg_settings where name in (${list}) and setting <> 'on'`);
+  if (off.length > 0) throw new Error(`off: ${off.join()}`);
+  const memory = await kubectl(['exec', 'deployment/postgres', '--', 'df', '--output=size', '-h', '/dev/shm']);
+  return `roles kept apart; on: ${names.join(', ')}; shared memory ${memory.split('\n')[1]?.trim() ?? ''}`;
 }
 
 /** Who tries to connect to whom, and whether it must succeed. That the Ingress reaches both services, the demo has shown. */
