@@ -1,6 +1,6 @@
 /** The service as a process: how it starts, what it logs and measures, how it stops. */
 import { once } from 'node:events';
-import { connect, createServer, type Server } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Environment } from '@task-manager/runtime/environment';
@@ -29,10 +29,12 @@ async function createTask({ url }: Process): Promise<Response> {
   return fetch(`${url}/tasks`, { method: 'POST', headers, body: '{"title":"Buy milk"}' });
 }
 
-/** Stands at `port` for the database, and passes every byte on. */
-async function passOn(port: number, to: number): Promise<Server> {
+/** Stands at `port` for the database, and passes every byte on, until it falls silent and lets no connection go. */
+async function passOn(port: number, to: number): Promise<{ close: () => void; fallSilent: () => void }> {
+  const sockets: Socket[] = [];
   const server = createServer((socket) => {
     const upstream = connect(to, '127.0.0.1');
+    sockets.push(socket, upstream);
     socket.pipe(upstream).pipe(socket);
     for (const end of [socket, upstream]) {
       end.on('error', () => {
@@ -43,7 +45,13 @@ async function passOn(port: number, to: number): Promise<Server> {
   });
   server.listen(port, '127.0.0.1');
   await once(server, 'listening');
-  return server;
+  return {
+    close: () => server.close(),
+    fallSilent() {
+      server.close();
+      for (const socket of sockets) socket.unpipe().pause();
+    },
+  };
 }
 
 describe('starting', () => {
@@ -127,6 +135,17 @@ describe('stopping', () => {
     expect(await service.exited).toBe(0);
     expect(answer).toMatch(/^HTTP\/1\.1 201 /);
     expect(service.output()).toMatch(/"msg":"stopped"\}\n$/);
+  });
+
+  it('does not wait for a database that has fallen silent', async () => {
+    const port = await freePort();
+    const database = await passOn(port, environment.POSTGRES_PORT);
+    const service = await run({ POSTGRES_PORT: String(port) });
+    await untilStatus(200, `${service.url}/health`);
+    expect((await createTask(service)).status).toBe(201);
+    database.fallSilent();
+    service.child.kill('SIGTERM');
+    expect(await service.exited).toBe(0);
   });
 
   it('ends at once at the second signal', async () => {
