@@ -39,6 +39,11 @@ export async function start(parts: Parts): Promise<void> {
   // who closes, or a request meets a connection that is just being closed, and a POST cannot be sent again.
   server.keepAliveTimeout = 95_000;
   server.on('clientError', refuseUnreadable);
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
   await listen(server, environment.PORT, 'PORT');
   await listen(metrics.server, environment.METRICS_PORT, 'METRICS_PORT');
   logger.info({ port: environment.PORT, metricsPort: environment.METRICS_PORT }, 'listening');
@@ -53,6 +58,8 @@ export async function start(parts: Parts): Promise<void> {
   await sleep(environment.SHUTDOWN_DELAY_MS);
   const closed = once(server, 'close');
   server.close();
+  // Node closes those that wait for another request, not those that were opened ahead of their first, as proxies do.
+  for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
   await closed;
   await working;
   // One that has fallen silent is not waited for: PostgreSQL ends by itself what it holds for us.

@@ -137,6 +137,14 @@ describe('stopping', () => {
     expect(service.output()).toMatch(/"msg":"stopped"\}\n$/);
   });
 
+  it('does not wait for connections that nobody has used', async () => {
+    const service = await run();
+    await untilStatus(200, `${service.url}/health`);
+    await once(connect(Number(new URL(service.url).port), '127.0.0.1'), 'connect');
+    service.child.kill('SIGTERM');
+    expect(await service.exited).toBe(0);
+  });
+
   it('does not wait for a database that has fallen silent', async () => {
     const port = await freePort();
     const database = await passOn(port, environment.POSTGRES_PORT);
