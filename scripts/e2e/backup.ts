@@ -1,17 +1,14 @@
 /** A backup, a disaster, a restore: by the manifests of production, where the image of PostgreSQL has pg_dump. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { services } from '../generate.ts';
 import * as cluster from './cluster.ts';
 import { apply, kubectl, manifestsIn, onNode, query, until, untilRolledOut } from './cluster.ts';
-import { ask, Load, type Target } from './load.ts';
+import { ask, loadWhile, type Target } from './load.ts';
 
 const saved = `${cluster.folder}.saved`;
 
 export async function rehearseRestore(target: Target): Promise<string> {
   const pgDump = await kubectl(['exec', 'deployment/postgres', '--', 'which', 'pg_dump']).catch(() => '');
-  const load = new Load(target, 200).start();
-  await sleep(3000);
-  await load.stop();
+  await loadWhile(target, async () => undefined);
   const before = await fingerprint();
   await (pgDump ? backUp() : copyFolder());
   await write(target, 'After the backup');

@@ -20,11 +20,11 @@ export const folder = `/mnt/data/${namespace}`;
 const nodeNamespace = `${namespace}-node`;
 
 /** Runs kubectl, in the test's namespace unless told otherwise, and gives what it printed. Throws when it fails. */
-export async function kubectl(options: string[], input?: string | object): Promise<string> {
+export async function kubectl(options: string[], input?: object): Promise<string> {
   const command = ['--namespace', namespace, ...options];
   const child = spawn('kubectl', command, { stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.on('error', () => undefined);
-  child.stdin.end(typeof input === 'object' ? JSON.stringify(input) : (input ?? ''));
+  child.stdin.end(input && JSON.stringify(input));
   const closed = once(child, 'close') as Promise<[number | null]>;
   const [output, errors, [code]] = await Promise.all([text(child.stdout), text(child.stderr), closed]);
   if (code !== 0) throw new Error(`kubectl ${options.join(' ')}: ${errors.trim() || output.trim()}`);
@@ -110,7 +110,7 @@ export async function until(condition: () => Promise<boolean>, timeoutSeconds: n
   }
 }
 
-/** By what the README has done on the node by hand. */
+/** Does on the node what the README has done there by hand. */
 const nodePod: Manifest = {
   apiVersion: 'v1',
   kind: 'Pod',
@@ -156,5 +156,5 @@ export interface Manifest {
 
 export interface Pod {
   metadata: { name: string; deletionTimestamp?: string };
-  status: { podIP: string; containerStatuses: { containerID: string; restartCount: number }[] };
+  status: { containerStatuses: { containerID: string; restartCount: number }[] };
 }

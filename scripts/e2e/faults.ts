@@ -3,31 +3,23 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { services } from '../generate.ts';
 import * as cluster from './cluster.ts';
 import { apply, kubectl, podsOf, query, until, untilRolledOut } from './cluster.ts';
-import { Load, type Answer, type Target } from './load.ts';
+import { loadWhile, type Answer, type Target } from './load.ts';
 
-const ratePerSecond = 200;
-
-/** Keeps the load on while something is done to the cluster, and at least for that long. None may fail. */
-export async function underLoad(target: Target, act: () => Promise<string>, seconds = 0): Promise<string> {
-  const load = new Load(target, ratePerSecond).start();
-  const startedAt = Date.now();
-  let done: string;
-  try {
-    await sleep(3000);
-    done = await act();
-    await sleep(Math.max(3000, seconds * 1000 - (Date.now() - startedAt)));
-  } finally {
-    await load.stop();
-  }
-  const failed = failures(load);
-  const summary = `${await countRows(load.answers)}${done && `; ${done}`}`;
+/** None may fail while something is done to the cluster, and no row be lost or doubled. */
+export async function underLoad(target: Target, act: () => Promise<string>): Promise<string> {
+  let done = '';
+  const answers = await loadWhile(target, async () => (done = await act()));
+  const failed = failures(answers);
+  const summary = `${await countRows(answers)}${done && `; ${done}`}`;
   if (failed.length > 0) throw new Error(`${failed.length} failed (${describe(failed)}) of ${summary}`);
   return `0 failed of ${summary}`;
 }
 
 export async function restartBoth(): Promise<string> {
+  const minute = sleep(54_000);
   await kubectl(['rollout', 'restart', ...services.map((name) => `deployment/${name}`)]);
   await untilRolledOut(services);
+  await minute;
   return '';
 }
 
@@ -54,78 +46,86 @@ export async function deletePods(): Promise<string> {
 }
 
 export async function killContainers(target: Target): Promise<string> {
-  const load = new Load(target, ratePerSecond).start();
   const kills: { from: number; to: number }[] = [];
-  await sleep(3000);
-  for (const name of services) {
-    const [pod] = await podsOf(name);
-    const id = pod?.status.containerStatuses[0]?.containerID.replace(/^.*:\/\//, '') ?? '';
-    const find = `pid=$(grep -ls '${id}' /proc/[0-9]*/cgroup | cut -d/ -f3)`;
-    const kill = `date +%s%3N; kill -9 $pid; while kill -0 $pid 2> /dev/null; do :; done; date +%s%3N`;
-    const [from, to] = (await cluster.onNode(`${find}; ${kill}`)).split('\n').map(Number);
-    kills.push({ from: from ?? 0, to: to ?? 0 });
-    await sleep(5000);
-    await untilRolledOut([name]);
-  }
-  await load.stop();
-  const failed = failures(load);
+  const answers = await loadWhile(target, async () => {
+    for (const name of services) {
+      kills.push(await killContainer(name));
+      await sleep(5000);
+      await untilRolledOut([name]);
+    }
+  });
+  const failed = failures(answers);
   const underWay = (answer: Answer) => kills.some(({ from, to }) => answer.startedAt <= to && answer.endedAt >= from);
   const others = failed.filter((answer) => !underWay(answer));
-  const summary = `${failed.length} failed of ${await countRows(load.answers)}`;
+  const summary = `${failed.length} failed of ${await countRows(answers)}`;
   if (others.length > 0) throw new Error(`${summary}; not under way at a kill: ${describe(others)}`);
-  return `${summary}; ${load.answers.filter(underWay).length} were under way`;
+  return `${summary}; ${answers.filter(underWay).length} were under way`;
+}
+
+/** Ends the process of one pod's container, as a kernel short of memory would. Says between which times it died. */
+async function killContainer(name: string): Promise<{ from: number; to: number }> {
+  const [pod] = await podsOf(name);
+  const id = pod?.status.containerStatuses[0]?.containerID.replace(/^.*:\/\//, '') ?? '';
+  const find = `pid=$(grep -ls '${id}' /proc/[0-9]*/cgroup | cut -d/ -f3)`;
+  const kill = `date +%s%3N; kill -9 $pid; while kill -0 $pid 2> /dev/null; do :; done; date +%s%3N`;
+  const [from = NaN, to = NaN] = (await cluster.onNode(`${find}; ${kill}`)).split('\n').map(Number);
+  await until(async () => {
+    const now = (await podsOf(name)).find(({ metadata }) => metadata.name === pod?.metadata.name);
+    return now?.status.containerStatuses[0]?.restartCount === 1;
+  }, 30);
+  return { from, to };
 }
 
 export async function deletePostgres(target: Target): Promise<string> {
-  const load = new Load(target, ratePerSecond).start();
-  await sleep(3000);
-  const [pod] = await podsOf('postgres');
-  const deletedAt = Date.now();
-  await kubectl(['delete', 'pod', pod?.metadata.name ?? '', '--wait=false']);
-  await sleep(1000);
-  await untilRolledOut(['postgres']);
-  await sleep(5000);
-  await load.stop();
-  const failed = failures(load);
-  const backAt = Math.max(...failed.map(({ endedAt }) => endedAt));
-  const slowestMs = Math.max(...load.answers.map(({ startedAt, endedAt }) => endedAt - startedAt));
-  const seconds = (backAt - deletedAt) / 1000;
-  const summary = `${failed.length} times 503, back after ${seconds.toFixed(1)} s, slowest answer ${slowestMs} ms; ${await countRows(load.answers)}`;
-  const other = failed.find((answer) => !isOurProblem(answer));
-  if (other) throw new Error(`not our 503 was ${describe([other])}; ${summary}`);
-  if (failed.length === 0 || seconds > 10) throw new Error(summary);
+  let deletedAt = 0;
+  const answers = await loadWhile(target, async () => {
+    const [pod] = await podsOf('postgres');
+    deletedAt = Date.now();
+    await kubectl(['delete', 'pod', pod?.metadata.name ?? '', '--wait=false']);
+    await sleep(1000);
+    await untilRolledOut(['postgres']);
+    await sleep(2000);
+  });
+  const failed = onlyOurProblems(answers);
+  const seconds = (Math.max(...failed.map(({ endedAt }) => endedAt)) - deletedAt) / 1000;
+  const slowestMs = Math.max(...answers.map(({ startedAt, endedAt }) => endedAt - startedAt));
+  const summary = `${failed.length} times 503, back after ${seconds.toFixed(1)} s, slowest answer ${slowestMs} ms; ${await countRows(answers)}`;
+  if (seconds > 10) throw new Error(summary);
   return summary;
 }
 
 /** Clients must meet the services' own problem, not the Ingress's page: the pods stay ready for a while. */
 export async function takeDatabaseAway(target: Target): Promise<string> {
-  const load = new Load(target, ratePerSecond).start();
-  await sleep(3000);
-  await kubectl(['scale', '--replicas=0', 'deployment/postgres']);
-  await sleep(20_000);
-  const ready = await Promise.all(services.map(readyReplicasOf));
-  await kubectl(['scale', '--replicas=1', 'deployment/postgres']);
-  await untilRolledOut(['postgres']);
-  await sleep(3000);
-  await load.stop();
-  const failed = failures(load);
-  const summary = `${failed.length} times 503, ready meanwhile ${ready.join(' and ')}; ${await countRows(load.answers)}`;
-  const others = failed.filter((answer) => !isOurProblem(answer));
-  if (others.length > 0) throw new Error(`not our 503: ${describe(others)}; ${summary}`);
-  if (failed.length === 0 || ready.some((count) => count !== '2')) throw new Error(summary);
+  let ready: string[] = [];
+  const answers = await loadWhile(target, async () => {
+    await kubectl(['scale', '--replicas=0', 'deployment/postgres']);
+    await sleep(20_000);
+    ready = await Promise.all(services.map(readyReplicasOf));
+    await kubectl(['scale', '--replicas=1', 'deployment/postgres']);
+    await untilRolledOut(['postgres']);
+  });
+  const failed = onlyOurProblems(answers);
+  const summary = `${failed.length} times 503, ready meanwhile ${ready.join(' and ')}; ${await countRows(answers)}`;
+  if (ready.some((count) => count !== '2')) throw new Error(summary);
   return summary;
+}
+
+/** What failed. Throws when nothing did, or something otherwise than by a problem that says when to come again. */
+function onlyOurProblems(answers: Answer[]): Answer[] {
+  const failed = failures(answers);
+  const others = failed.filter(
+    ({ status, headers }) =>
+      status !== 503 ||
+      headers['retry-after'] === undefined ||
+      !headers['content-type']?.startsWith('application/problem+json'),
+  );
+  if (others.length > 0) throw new Error(`not our 503: ${describe(others)}`);
+  if (failed.length === 0) throw new Error('nothing failed: the database was not away');
+  return failed;
 }
 
 async function readyReplicasOf(name: string): Promise<string> {
   return kubectl(['get', `deployment/${name}`, '--output', 'jsonpath={.status.readyReplicas}']);
-}
-
-function isOurProblem({ status, headers }: Answer): boolean {
-  return (
-    status === 503 &&
-    headers['retry-after'] !== undefined &&
-    headers['content-type']?.startsWith('application/problem+json') === true
-  );
 }
 
 export async function refuseEviction(): Promise<string> {
@@ -135,10 +135,14 @@ export async function refuseEviction(): Promise<string> {
     for (const { metadata } of pods) {
       const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name: metadata.name } };
       const path = `/api/v1/namespaces/${cluster.namespace}/pods/${metadata.name}/eviction`;
-      const answer = await kubectl(['create', '--raw', path, '--filename', '-'], eviction).catch(
-        (error: unknown) => (error as Error).message,
+      const result = await kubectl(['create', '--raw', path, '--filename', '-'], eviction).then(
+        () => 'evicted',
+        (error: unknown) => {
+          if (!(error as Error).message.includes('disruption budget')) throw error;
+          return 'refused';
+        },
       );
-      results.push(/disruption budget/.exec(answer) ? 'refused' : 'evicted');
+      results.push(result);
     }
     await untilRolledOut([name]);
   }
@@ -160,24 +164,21 @@ export async function rollOutBrokenImage(): Promise<string> {
 
 export async function scaleByLoad(target: Target): Promise<string> {
   await apply(await cluster.manifestsIn('production/autoscaler.yaml'));
-  const load = new Load(target, ratePerSecond).start();
   const startedAt = Date.now();
   const since = () => `${((Date.now() - startedAt) / 1000).toFixed(0)} s`;
   let most = 0;
-  try {
-    await until(async () => {
+  const answers = await loadWhile(target, async () =>
+    until(async () => {
       const replicas = await replicasOf(services);
       most = Math.max(most, ...replicas);
       return replicas.every((each) => each > 2);
-    }, 180);
-  } finally {
-    await load.stop();
-  }
+    }, 180),
+  );
   const up = since();
   await until(async () => (await replicasOf(services)).every((each) => each === 2), 300);
   await kubectl(['delete', 'horizontalpodautoscaler', '--all']);
-  const failed = failures(load).length;
-  const summary = `up to ${most} after ${up}, 2 again after ${since()}, ${failed} failed of ${await countRows(load.answers)}`;
+  const failed = failures(answers).length;
+  const summary = `up to ${most} after ${up}, 2 again after ${since()}, ${failed} failed of ${await countRows(answers)}`;
   if (failed > 0) throw new Error(summary);
   return summary;
 }
@@ -207,7 +208,7 @@ async function countRows(answers: Answer[]): Promise<string> {
   return summary;
 }
 
-function failures({ answers }: Load): Answer[] {
+function failures(answers: Answer[]): Answer[] {
   return answers.filter(({ status }) => status === 0 || status >= 400);
 }
 

@@ -1,5 +1,6 @@
 /** An open load: each request comes when its time has come, however long the answers before it take. */
 import http from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Where an Ingress answers, and the name by which it knows the system. */
 export interface Target {
@@ -23,46 +24,50 @@ export interface Answer {
   mark?: string;
 }
 
+const ratePerSecond = 200;
 const answerTimeoutMs = 30_000;
 const tickMs = 5;
 
 /**
- * Sends `ratePerSecond` requests a second, a third of them POST and half of them to each service, until it is stopped.
- * What each of them met stands in `answers`.
+ * Keeps 200 requests a second on the system while something is done, from 3 s before it until 3 s after it, a third of them
+ * POST and half of them to each service. Gives what each of them met.
  */
-export class Load {
+export async function loadWhile(target: Target, act: () => Promise<unknown>): Promise<Answer[]> {
+  const load = new Load(target);
+  try {
+    await sleep(3000);
+    await act();
+    await sleep(3000);
+  } finally {
+    await load.stop();
+  }
+  return load.answers;
+}
+
+class Load {
   readonly answers: Answer[] = [];
   readonly #target: Target;
-  readonly #ratePerSecond: number;
   readonly #run = Date.now().toString(36);
-  // By no more connections than a proxy in front of browsers would see anyway.
   readonly #agent = new http.Agent({ keepAlive: true });
   readonly #underWay = new Set<Promise<Answer>>();
   readonly #locations = { tasks: '/tasks?limit=5', users: '/user/users?limit=5' };
-  #startedAt = 0;
+  readonly #timer: NodeJS.Timeout;
   #sent = 0;
-  #timer: NodeJS.Timeout | undefined;
 
-  constructor(target: Target, ratePerSecond: number) {
+  constructor(target: Target) {
     this.#target = target;
-    this.#ratePerSecond = ratePerSecond;
-  }
-
-  start(): this {
-    this.#startedAt = Date.now();
+    const startedAt = Date.now();
     this.#timer = setInterval(() => {
-      const due = ((Date.now() - this.#startedAt) / 1000) * this.#ratePerSecond;
+      const due = ((Date.now() - startedAt) / 1000) * ratePerSecond;
       while (this.#sent < due) this.#sendNext();
     }, tickMs);
-    return this;
   }
 
   /** Sends no more, and waits for the answers that are still to come. */
-  async stop(): Promise<Answer[]> {
+  async stop(): Promise<void> {
     clearInterval(this.#timer);
     await Promise.all(this.#underWay);
     this.#agent.destroy();
-    return this.answers;
   }
 
   #sendNext(): void {

@@ -2,13 +2,13 @@
  * Holds kubernetes/ to the truth: the contracts, the environment that the services read, the versions in package.json.
  * A failure begins with what to do.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { parse, parseAllDocuments } from 'yaml';
 import { variables } from '../../services/runtime/src/environment.ts';
 import { services } from '../generate.ts';
+import { hold, only, read, root } from './hold.ts';
 
-const root = new URL('../../', import.meta.url);
 const files = readdirSync(new URL('kubernetes/', root)).filter((file) => file.endsWith('.yaml'));
 const documents = files.flatMap((file) =>
   parseAllDocuments(read(`kubernetes/${file}`)).map((document) => ({ file, document })),
@@ -329,30 +329,10 @@ describe.each(['postgres', ...services])('the pod of %s', (name) => {
   });
 });
 
-/** Expects a part of a manifest to be so; when it is not, begins the message with what to do. */
-function hold(advice: string, actual: unknown, expected: unknown): void {
-  try {
-    expect(actual).toEqual(expected);
-  } catch (error) {
-    throw new Error(`${advice}\n\n${(error as Error).message}`, { cause: error });
-  }
-}
-
-function read(path: string): string {
-  return readFileSync(new URL(path, root), 'utf8');
-}
-
 function find<M extends Manifest>(kind: M['kind'], name: string): M {
   const found = manifests.find((manifest) => manifest.kind === kind && manifest.metadata.name === name);
   if (!found) throw new Error(`kubernetes/ has no ${kind} named "${name}": add it`);
   return found as M;
-}
-
-function only<Item>(items: Item[]): Item {
-  const [item] = items;
-  if (item === undefined || items.length > 1)
-    throw new Error(`expected one of these, found ${items.length}: ${JSON.stringify(items)}`);
-  return item;
 }
 
 function nameIn(selector: Selector | undefined): string | undefined {

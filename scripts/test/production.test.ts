@@ -2,12 +2,12 @@
  * Holds kubernetes/production/ to the base in kubernetes/: what a file adds to or replaces is there, under that name.
  * A failure begins with what to do.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { parseAllDocuments } from 'yaml';
 import { services } from '../generate.ts';
+import { hold, only, read, root } from './hold.ts';
 
-const root = new URL('../../', import.meta.url);
 const base = readManifests('kubernetes/');
 const production = readManifests('kubernetes/production/');
 
@@ -302,19 +302,6 @@ function amount(quantity: string | undefined): number {
   return Number(digits) * ({ m: 1, '': 1000, Mi: 1, Gi: 1024 }[unit] ?? NaN);
 }
 
-/** Expects a part of a manifest to be so; when it is not, begins the message with what to do. */
-function hold(advice: string, actual: unknown, expected: unknown): void {
-  try {
-    expect(actual).toEqual(expected);
-  } catch (error) {
-    throw new Error(`${advice}\n\n${(error as Error).message}`, { cause: error });
-  }
-}
-
-function read(path: string): string {
-  return readFileSync(new URL(path, root), 'utf8');
-}
-
 function readManifests(folder: string): (Manifest & File)[] {
   const files = readdirSync(new URL(folder, root)).filter((file) => file.endsWith('.yaml'));
   return files.flatMap((file) =>
@@ -342,13 +329,6 @@ function find<M extends Manifest>(manifests: Manifest[], kind: M['kind'], name: 
 
 function containerOf(deployment: string): Container {
   return only(find<Deployment>(base, 'Deployment', deployment).spec.template.spec.containers);
-}
-
-function only<Item>(items: Item[]): Item {
-  const [item] = items;
-  if (item === undefined || items.length > 1)
-    throw new Error(`expected one of these, found ${items.length}: ${JSON.stringify(items)}`);
-  return item;
 }
 
 /** Of the manifests, what is looked at here; scripts/check-manifests.sh knows the rest. */

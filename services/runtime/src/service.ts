@@ -46,7 +46,8 @@ export function createService(service: Service): Express {
   if (validateResponses) app.use(holdToContract(contract));
   if (service.corsOrigins.length > 0) app.use(shareAcrossOrigins(contract, service.corsOrigins));
   app.use(refuseMalformed);
-  for (const basePath of contract.basePaths) app.use(basePath || '/', pages(contract, docs));
+  const shown = pages(contract, docs);
+  for (const basePath of contract.basePaths) app.use(basePath || '/', shown);
   for (const basePath of contract.basePaths) {
     for (const path of new Set(contract.operations.map((operation) => operation.path))) {
       const operations = contract.operations.filter((operation) => operation.path === path);
