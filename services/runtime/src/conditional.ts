@@ -1,11 +1,10 @@
 /** Conditional requests (RFC 9110 §13): what an `ETag` is made of, and what `If-Match` and `If-None-Match` ask. */
 import { createHash } from 'node:crypto';
 
-/** The `ETag` of an answer: made of the `version` of what has one, else of all that the body says. */
-export function etagOf(body: unknown): string {
-  const { version } = body as { version?: number };
+/** The `ETag` of an answer: made of the `version` of what has one, else of all that the body says, which is `json`. */
+export function etagOf({ version }: { version?: number }, json: string): string {
   if (version !== undefined) return `"${version}"`;
-  return `"${createHash('sha1').update(JSON.stringify(body)).digest('base64url')}"`;
+  return `"${createHash('sha1').update(json).digest('base64url')}"`;
 }
 
 /** Whether the client has it already: `If-None-Match` names its `ETag`, by the weak comparison (§13.1.2). */

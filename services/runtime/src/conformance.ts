@@ -1,33 +1,15 @@
 /** Holds each answer to the contract as it leaves: its status, headers, media type and body. */
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
-import type { RequestHandler, Response as ExpressResponse } from 'express';
-import type { Contract, Header, Operation, Response } from './contract.ts';
-import { sendProblem } from './problems.ts';
+import type { Contract, Header, Response } from './contract.ts';
+import type { Outgoing } from './exchange.ts';
+import type { Reply } from './replies.ts';
 
-/**
- * Turns an answer that leaves the contract into a 500, whose cause the log names; one that is on its way already breaks
- * off. Pages, and what OPTIONS is answered with, are not in the contract and pass.
- */
-export function holdToContract(contract: Contract): RequestHandler {
-  const faultsOf = checkOf(contract);
-  return (req, res, next) => {
-    const end = res.end.bind(res) as (...given: unknown[]) => typeof res;
-    res.end = (...given: unknown[]) => {
-      // What replaces it is not looked at again.
-      res.end = end;
-      const faults = faultsOf(res, given[0]);
-      if (faults.length === 0) return end(...given);
-      res.err = new Error(`the answer leaves the contract: ${faults.join('; ')}`);
-      if (res.headersSent) return res.destroy();
-      sendProblem(contract, req, res, 500, { detail: 'The answer was not as the contract has it.' });
-      return res;
-    };
-    next();
-  };
-}
+/** What in a reply leaves the contract, to be said in the log: nothing, if all is well. */
+export type FaultsOf = (res: Outgoing, reply: Reply) => string[];
 
-function checkOf({ document, headers, unmatched }: Contract): (res: ExpressResponse, body: unknown) => string[] {
+/** Holds replies to the contract, but for those that are not in it: pages, and what OPTIONS is answered with. */
+export function conformance({ document, headers, unmatched }: Contract): FaultsOf {
   const ajv = new Ajv2020({ strict: false, allErrors: true });
   formats.default(ajv);
   const compiled = new Map<object, ValidateFunction>();
@@ -55,15 +37,15 @@ function checkOf({ document, headers, unmatched }: Contract): (res: ExpressRespo
     return faultsOf(schema, JSON.parse(String(body)), 'the body');
   }
 
-  return (res, body) => {
-    const operation = res.locals.operation as Operation | undefined;
-    const type = res.get('Content-Type');
-    if (!operation && !type?.startsWith('application/problem+json')) return [];
-    const response = (operation?.responses ?? unmatched).get(res.statusCode);
-    if (!response) return [`${operation?.operationId ?? 'an unknown address'} has no ${res.statusCode}`];
+  return (res, reply) => {
+    const { operation, requestId } = res.locals;
+    const response = (operation?.responses ?? unmatched).get(reply.status);
+    if (!response) return [`${operation?.operationId ?? 'an unknown address'} has no ${reply.status}`];
+    const sent = new Headers({ 'X-Request-Id': requestId, ...reply.headers });
+    for (const name of res.getHeaderNames()) sent.set(name, String(res.getHeader(name)));
     return [
-      ...[...headers].flatMap((name) => headerFaults(name, response.headers.get(name), res.get(name))),
-      ...bodyFaults(response, type, body),
+      ...[...headers].flatMap((name) => headerFaults(name, response.headers.get(name), sent.get(name) ?? undefined)),
+      ...bodyFaults(response, sent.get('Content-Type') ?? undefined, reply.body),
     ];
   };
 }

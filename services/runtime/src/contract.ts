@@ -28,13 +28,14 @@ export interface Operation {
   method: string;
   tags: string[];
   parameters: Parameter[];
-  requestBody?: { content: Record<string, { examples?: Record<string, Example> }> };
+  requestBody?: { content: Record<string, { schema: object; examples?: Record<string, Example> }> };
   responses: Map<number, Response>;
 }
 
 export interface Parameter {
   name: string;
   in: string;
+  required?: boolean;
   schema: { type?: string };
   example?: unknown;
 }

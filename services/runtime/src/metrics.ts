@@ -1,13 +1,12 @@
 /** Prometheus metrics, on a port of their own so that the Ingress never shows them. */
 import { createServer, type Server } from 'node:http';
-import type { RequestHandler } from 'express';
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Operation } from './contract.ts';
 import type { Database } from './database.ts';
+import type { Outgoing } from './exchange.ts';
 
 export interface Metrics {
-  /** Times each request: `http_request_duration_seconds` by operation and status. */
-  observe: RequestHandler;
+  /** Counts a request that is over: `http_request_duration_seconds` by operation and status. */
+  observe(res: Outgoing): void;
   /** Serves what was measured at `GET /metrics`. */
   server: Server;
 }
@@ -36,13 +35,8 @@ export function createMetrics(db: Database): Metrics {
     registers: [registry],
   });
   return {
-    observe(_req, res, next) {
-      const stop = duration.startTimer();
-      res.once('close', () => {
-        const operation = res.locals.operation as Operation | undefined;
-        stop({ operation: operation?.operationId ?? 'none', status: res.statusCode });
-      });
-      next();
+    observe({ locals: { operation, beganMs }, statusCode: status }) {
+      duration.observe({ operation: operation?.operationId ?? 'none', status }, (performance.now() - beganMs) / 1000);
     },
     server: createServer((req, res) => {
       if (req.url !== '/metrics') {

@@ -1,9 +1,10 @@
-/** Problem details (RFC 9457): every error that leaves a service, from whatever layer, goes out here. */
-import type { ErrorRequestHandler, Request, Response } from 'express';
+/** Problem details (RFC 9457): what every error that leaves a service, from whatever layer, is answered with. */
 import { error as validatorErrors } from 'express-openapi-validator';
 import type { Contract, ProblemKind } from './contract.ts';
 import { DatabaseUnavailable, sqlState } from './database.ts';
+import { pathOf, type Known } from './exchange.ts';
 import type { ProblemDetails } from './handlers.ts';
+import type { Reply } from './replies.ts';
 
 /** Thrown when a request breaks a rule of the contract that JSON Schema cannot say. Answered with 400. */
 export class InvalidRequest extends Error {
@@ -26,51 +27,36 @@ export class Refused extends Error {
   }
 }
 
-/** Sends a problem; `title` and `type` come from the contract's example of that name, or of that status. */
-export function sendProblem(
+/** The answer to what went wrong; `title` and `type` come from the contract's example of that name, or of that status. */
+export function problemOf(
   contract: Contract,
-  req: Request,
-  res: Response,
+  { url, requestId }: Known,
   status: number,
   details: ProblemDetails,
-): void {
-  const kind = kindOf(contract, status, details.type);
-  // An answer that was refused on its way out has set its own already.
-  for (const name of contract.headers) if (!kind.headers.has(name)) res.removeHeader(name);
-  if (status === 503) res.set('Retry-After', '1');
-  res
-    .status(status)
-    .set(kind.constants)
-    .type('application/problem+json')
-    .json({
-      type: `${basePathOf(contract, req)}/problems/${kind.name}`,
-      title: kind.title,
-      status,
-      detail: details.detail,
-      instance: pathOf(req),
-      requestId: res.get('X-Request-Id') ?? '',
-      ...(details.errors && { errors: details.errors.slice(0, 100) }),
-    });
-}
-
-/** The one error exit: turns whatever was thrown into a problem. Nothing of an unforeseen error leaves the service. */
-export function problemHandler(contract: Contract): ErrorRequestHandler {
-  // Express takes it for an error handler by its four parameters.
-  // eslint-disable-next-line @typescript-eslint/no-unused-vars
-  return (error: unknown, req, res, _next) => {
-    const { status, ...details } = toProblem(error);
-    if (status >= 500) res.err = error instanceof Error ? error : new Error(String(error));
-    if (res.headersSent) res.destroy();
-    else sendProblem(contract, req, res, status, details);
-  };
+): Reply {
+  const { name, title, constants } = kindOf(contract, status, details.type);
+  const headers: Record<string, string> = { ...constants };
+  if (status === 503) headers['Retry-After'] = '1';
+  headers['Content-Type'] = 'application/problem+json; charset=utf-8';
+  const body = JSON.stringify({
+    type: `${basePathOf(contract, url)}/problems/${name}`,
+    title,
+    status,
+    detail: details.detail,
+    instance: pathOf(url),
+    requestId,
+    ...(details.errors && { errors: details.errors.slice(0, 100) }),
+  });
+  return { status, headers, body };
 }
 
 /** The prefix under which the request came, of those that the service answers under. */
-export function basePathOf(contract: Contract, req: Request): string {
-  return contract.basePaths.find((base) => req.originalUrl.startsWith(`${base}/`)) ?? '';
+export function basePathOf({ basePaths }: Contract, url: string): string {
+  return basePaths.find((base) => url.startsWith(`${base}/`)) ?? '';
 }
 
-function toProblem(error: unknown): ProblemDetails & { status: number } {
+/** Turns whatever was thrown into what a problem says of it. */
+export function toProblem(error: unknown): ProblemDetails & { status: number } {
   if (error instanceof InvalidRequest) return { status: 400, detail: error.message, errors: error.errors };
   if (error instanceof Refused) {
     const { status, type, message: detail } = error;
@@ -120,13 +106,17 @@ function fromParser(error: ParserError): ProblemDetails & { status: number } {
         status: 415,
         detail: 'This address reads application/json in UTF-8, plain or compressed by gzip, deflate or br.',
       };
-    default: {
-      const detail =
-        error.type === 'entity.parse.failed' ? `is not JSON: ${error.message}` : 'is incomplete or damaged';
-      return { status: 400, detail: `/body ${detail}`, errors: [{ pointer: '/body', detail, code: 'json' }] };
-    }
+    default:
+      return toProblem(error.type === 'entity.parse.failed' ? notJson(error) : damaged);
   }
 }
+
+/** What a body is answered with that cannot be parsed. */
+export function notJson({ message }: { message: string }): InvalidRequest {
+  return new InvalidRequest([{ pointer: '/body', detail: `is not JSON: ${message}`, code: 'json' }]);
+}
+
+const damaged = new InvalidRequest([{ pointer: '/body', detail: 'is incomplete or damaged', code: 'json' }]);
 
 function kindOf(contract: Contract, status: number, name: string | undefined): ProblemKind {
   const kind = name
@@ -134,8 +124,4 @@ function kindOf(contract: Contract, status: number, name: string | undefined): P
     : [...contract.problems.values()].find((each) => each.status === status);
   if (!kind) throw new Error(`the contract has no problem ${name ?? `of status ${status}`}`);
   return kind;
-}
-
-function pathOf(req: Request): string {
-  return req.originalUrl.split('?', 1)[0] ?? '/';
 }

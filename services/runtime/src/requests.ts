@@ -2,8 +2,10 @@
 import { isUtf8 } from 'node:buffer';
 import express, { type Request, type RequestHandler, type Response } from 'express';
 import type { Operation } from './contract.ts';
+import { pathOf, type Outgoing } from './exchange.ts';
 import type { ProblemDetails } from './handlers.ts';
-import { InvalidRequest, Refused } from './problems.ts';
+import { InvalidRequest, notJson, Refused } from './problems.ts';
+import type { Route } from './routes.ts';
 
 /** Refuses what Express would let pass or alter silently: no Host (RFC 9112 §3.2), escapes that are not UTF-8. */
 export const refuseMalformed: RequestHandler = (req, _res, next) => {
@@ -27,26 +29,26 @@ function isEscaped(part: string): boolean {
   }
 }
 
-/** Finds the operation by its method, for a path that matched, and checks what is asked of it. */
-export function findOperation(operations: Operation[]): RequestHandler {
-  const methods = operations.map(({ method }) => method);
-  const allowed = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].sort().join(', ');
-  const expectations = new Map(operations.map((operation) => [operation.method, expectationOf(operation)]));
+/** Finds what is asked for, and checks what the contract says of how it is asked for. */
+export function findOperation(routeOf: (path: string) => Route | undefined): RequestHandler {
+  const expectations = new Map<Operation, Expectation>();
   return (req, res, next) => {
-    if (res.locals.operation) {
-      // A path without a parameter came first.
+    const resource = routeOf(pathOf(req.url))?.resource;
+    if (!resource) {
       next();
       return;
     }
     // HEAD is GET without the body (RFC 9110 §9.3.2), which Node leaves out by itself.
     res.locals.head = req.method === 'HEAD';
     if (res.locals.head) req.method = 'GET';
-    const expected = expectations.get(req.method);
-    if (!expected) {
-      refuseMethod(req, res, allowed);
+    const operation = resource.operations.get(req.method);
+    if (!operation) {
+      refuseMethod(req, res, resource.allowed);
       return;
     }
-    res.locals.operation = expected.operation;
+    const expected = expectations.get(operation) ?? expectationOf(operation);
+    expectations.set(operation, expected);
+    res.locals.operation = operation;
     res.locals.accept = checkMediaTypes(req, expected);
     checkIntegers(req, expected);
     next();
@@ -61,8 +63,7 @@ export function refuseMethod({ method }: Request, res: Response, allowed: string
 }
 
 /** What an operation expects of a request, looked up in the contract once. */
-interface Expectation {
-  operation: Operation;
+export interface Expectation {
   /** The media types that it answers with, and those that it reads. */
   answers: string[];
   reads: string[];
@@ -70,9 +71,8 @@ interface Expectation {
   integers: string[];
 }
 
-function expectationOf(operation: Operation): Expectation {
+export function expectationOf(operation: Operation): Expectation {
   return {
-    operation,
     answers: [...operation.responses].flatMap(([status, { content }]) => (status < 400 ? Object.keys(content) : [])),
     reads: Object.keys(operation.requestBody?.content ?? {}),
     integers: operation.parameters
@@ -111,21 +111,45 @@ function isInteger(value: unknown): boolean {
   return typeof value === 'string' && /^-?\d+$/.test(value);
 }
 
-export const requireOperation: RequestHandler = (_req, res, next) => {
-  if (!res.locals.operation) throw new Refused(404, 'There is nothing at this address.');
-  next();
+export const refuseUnknown: RequestHandler = () => {
+  throw new Refused(404, 'There is nothing at this address.');
 };
 
-export const readJson = express.json({
+/** Reads the body as JSON, where it was not read already. */
+export const readJson: RequestHandler = (req, res, next) => {
+  const { bytes } = (res as unknown as Outgoing).locals;
+  if (bytes) {
+    req.body = parse(bytes);
+    next();
+  } else {
+    readStream(req, res, next);
+  }
+};
+
+const readStream: RequestHandler = express.json({
   limit: '1mb',
   strict: false,
   // Where no body is expected, none is read.
   type: (req) => req.headers['content-type'] !== undefined,
-  verify(_req, _res, bytes) {
-    if (bytes.length === 0) throw new InvalidRequest([{ pointer: '/body', detail: 'is empty', code: 'json' }]);
-    if (!isUtf8(bytes)) throw new InvalidRequest([{ pointer: '/body', detail: 'is not UTF-8', code: 'utf-8' }]);
+  verify: (_req, _res, bytes) => {
+    check(bytes);
   },
 });
+
+function check(bytes: Buffer): void {
+  if (bytes.length === 0) throw new InvalidRequest([{ pointer: '/body', detail: 'is empty', code: 'json' }]);
+  if (!isUtf8(bytes)) throw new InvalidRequest([{ pointer: '/body', detail: 'is not UTF-8', code: 'utf-8' }]);
+}
+
+/** As `express.json` does. */
+function parse(bytes: Buffer): unknown {
+  check(bytes);
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch (error) {
+    throw notJson(error as Error);
+  }
+}
 
 export const refuseUnstorable: RequestHandler = (req, _res, next) => {
   const places = unstorable(req.body, '/body');

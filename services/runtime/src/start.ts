@@ -1,10 +1,8 @@
 /** Listen, keep the database in sight, drain on SIGTERM. */
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import { STATUS_CODES } from 'node:http';
+import { STATUS_CODES, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Express } from 'express';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import { connectionOf, timeoutMs, type Database } from './database.ts';
@@ -14,7 +12,8 @@ import type { Metrics } from './metrics.ts';
 import { migrate, type Migrations } from './migrate.ts';
 
 export interface Parts {
-  app: Express;
+  /** What createService() made. */
+  server: Server;
   db: Database;
   health: Health;
   metrics: Metrics;
@@ -30,11 +29,9 @@ export interface Parts {
  * ready when the database is there and migrated, and not ready whenever the database is away.
  */
 export async function start(parts: Parts): Promise<void> {
-  const { app, db, health, metrics, environment, logger } = parts;
+  const { server, db, health, metrics, environment, logger } = parts;
   // From the first moment: process 1 of a container ignores a signal that nobody listens to.
   const stopped = stopSignal();
-  // A missing Host is answered by the app, with a problem.
-  const server = createServer({ requireHostHeader: false, requestTimeout: 30_000, headersTimeout: 10_000 }, app);
   // Longer than the proxies before us keep an idle connection (nginx 60 s, Traefik 90 s): the one who sends must be the one
   // who closes, or a request meets a connection that is just being closed, and a POST cannot be sent again.
   server.keepAliveTimeout = 95_000;

@@ -1,7 +1,7 @@
 /** What the tests of every service need: the real app over HTTP, on a database of its own in a real PostgreSQL. */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { readContract } from '@task-manager/runtime/contract';
 import { connectionOf, Database } from '@task-manager/runtime/database';
@@ -36,7 +36,7 @@ export async function serve(
   await prepare(name, environment);
   db.migrated = true;
   health.reason = undefined;
-  const app = createService({
+  const server = createService({
     contract: readContract(new URL(`../../../generated/${name}.yaml`, import.meta.url)),
     handlers: makeHandlers(health),
     db,
@@ -45,8 +45,8 @@ export async function serve(
     logger,
     validateResponses: true,
     corsOrigins,
+    fastLane: true,
   });
-  const server = createServer({ requireHostHeader: false }, app);
   const url = await listen(server);
   return {
     url,
@@ -78,6 +78,7 @@ export async function newEnvironment(name: string): Promise<Environment> {
     POSTGRES_SSLMODE: 'disable',
     LOG_LEVEL: 'silent',
     VALIDATE_RESPONSES: true,
+    FAST_LANE: true,
     SHUTDOWN_DELAY_MS: 0,
     CORS_ORIGINS: [],
   };

@@ -4,7 +4,7 @@ import { implement } from '@task-manager/runtime/handlers';
 import { healthHandlers, type Health } from '@task-manager/runtime/health';
 import type { components, operations } from '../../../generated/task-service.server.d.ts';
 import { findTasks } from './list.ts';
-import { deleteTask, findTask, insertTasks, updateTask } from './queries.ts';
+import { deleteTask, findTask, insertTask, insertTasks, updateTask } from './queries.ts';
 import type { Users } from './users.ts';
 
 type EventType = components['schemas']['TaskEvent']['type'];
@@ -15,8 +15,7 @@ export const taskHandlers = (health: Health, users: Users) =>
     ...healthHandlers(health),
 
     async createTask({ body, db }) {
-      const created = (await users.exist([body.assigneeId])) && (await insertTasks(db, [body]));
-      const [task] = created || [];
+      const task = (await users.exist([body.assigneeId])) && (await insertTask(db, body));
       if (!task) return unknownAssignee(body.assigneeId);
       return { status: 201, headers: { Location: `/tasks/${task.id}` }, body: task };
     },

@@ -1,4 +1,5 @@
 /** The list of tasks: every filter and sort, a page at a time, at a price that is bounded. See decisions 003 and 007. */
+import { shared } from '@task-manager/runtime/batches';
 import type { Queryable, Statement } from '@task-manager/runtime/database';
 import { readCursor, toPage, type Page, type Place } from '@task-manager/runtime/paging';
 import type { components, operations } from '../../../generated/task-service.server.d.ts';
@@ -9,11 +10,11 @@ type ListQuery = operations['listTasks']['parameters']['query'];
 type List = Omit<ListQuery, 'limit' | 'cursor'>;
 
 /**
- * One page of the tasks that fit the filters, in the order of `sort`.
+ * One page of the tasks that fit the filters, in the order of `sort`: read once for all who ask for it at the same time.
  *
  * @throws {InvalidRequest} when the cursor was given for other filters or another sort.
  */
-export async function findTasks(db: Queryable, { limit, cursor, ...list }: ListQuery): Promise<Page<Task>> {
+export const findTasks = shared(async (db, { limit, cursor, ...list }: ListQuery): Promise<Page<Task>> => {
   const name = ['listTasks', list];
   const { key } = orders[list.sort];
   const isKey = (value: string | null) => (key && value !== null ? key.isValue(value) : !key || key.nullable);
@@ -22,7 +23,7 @@ export async function findTasks(db: Queryable, { limit, cursor, ...list }: ListQ
     if (rows.length <= limit) rows.push(...(await findPart(db, list, part, limit + 1 - rows.length)));
   }
   return toPage(name, rows, limit, (task) => (key ? task[key.field] : null));
-}
+});
 
 /** An order of the list: by a key that may be null for some tasks, which then come last, and by id where it is equal. */
 interface Order {

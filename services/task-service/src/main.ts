@@ -18,7 +18,7 @@ const db = new Database(environment, schema, logger);
 const users = new Users(environment.USER_SERVICE_URL);
 const metrics = createMetrics(db);
 const generated = new URL('../../../generated/', import.meta.url);
-const app = createService({
+const server = createService({
   contract: readContract(new URL('task-service.yaml', generated)),
   docs: readContract(new URL('task-manager.yaml', generated)),
   handlers: taskHandlers(health, users),
@@ -28,9 +28,10 @@ const app = createService({
   logger,
   validateResponses: environment.VALIDATE_RESPONSES,
   corsOrigins: environment.CORS_ORIGINS,
+  fastLane: environment.FAST_LANE,
 });
 const migrations = { folder: new URL('../migrations/', import.meta.url), schema };
 
 const work = (signal: AbortSignal) => users.follow(db, logger, signal);
 
-await start({ app, db, health, metrics, migrations, environment, logger, work });
+await start({ server, db, health, metrics, migrations, environment, logger, work });

@@ -1,4 +1,5 @@
 /** Every SQL statement of the task service, one function each, but for those of the list: see list.ts. */
+import { batched, inOrder } from '@task-manager/runtime/batches';
 import { missed } from '@task-manager/runtime/conditional';
 import type { Queryable } from '@task-manager/runtime/database';
 import { newId, timeOf } from '@task-manager/runtime/ids';
@@ -11,36 +12,63 @@ type TaskChanges = components['schemas']['TaskChanges'];
 export const columns = `id, title, description, status, priority, due_date as "dueDate", assignee_id as "assigneeId", labels,
   created_at as "createdAt", updated_at as "updatedAt", completed_at as "completedAt", version`;
 
+/** Stores a task as `insertTasks` does, in one statement with the others that come at the same time. */
+export async function insertTask(db: Queryable, newTask: NewTask): Promise<Task | undefined> {
+  // One that is given to somebody may have to wait for who is deleting them: the others must not wait with it.
+  return newTask.assigneeId === null ? insertUnassigned(db, newTask) : (await insertTasks(db, [newTask]))?.[0];
+}
+
+const insertUnassigned = batched(async (db, newTasks: NewTask[]) => (await insertTasks(db, newTasks)) ?? []);
+
 /**
  * Stores tasks, which were created when their ids were made, and the events that tell of it: all of them, or none when one
  * of those they are given to was deleted.
  */
 export async function insertTasks(db: Queryable, newTasks: NewTask[]): Promise<Task[] | undefined> {
-  const rows = newTasks.map((task) => {
-    const id = newId();
-    return { ...task, id, createdAt: timeOf(id) };
-  });
+  const tasks = newTasks.map(toTask);
   const assignees = await meetAssignees(db, newTasks);
-  const tasks = await db.query<Task>({
+  const stored = await db.query({
     name: 'insert-tasks',
-    text: `with ${lockAssignees('$2')},
+    text: `with ${lockAssignees('$1')},
            task as (
              insert into task_service.tasks
                (id, title, description, status, priority, due_date, assignee_id, labels, created_at, updated_at, completed_at)
-             select id, title, description, status, priority, "dueDate", "assigneeId", labels, "createdAt", "createdAt",
-               case status when 'done' then "createdAt" end
-             from json_to_recordset($1) as new (id uuid, title text, description text, status text,
-               priority task_service.priority, "dueDate" date, "assigneeId" uuid, labels text[], "createdAt" timestamptz)
-             where (select count(*) from assignee) = cardinality($2::uuid[])
-             returning ${columns}
+             select id, title, description, status, priority, due_date, assignee_id,
+               case labels when '[]' then '{}' else array(select json_array_elements_text(labels::json)) end,
+               created_at, created_at, completed_at
+             from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::task_service.priority[], $7::date[], $8::uuid[],
+               $9::text[], $10::timestamptz[], $11::timestamptz[]) as new
+               (id, title, description, status, priority, due_date, assignee_id, labels, created_at, completed_at)
+             where (select count(*) from assignee) = cardinality($1::uuid[])
+             returning id, version
            ),
            event as (
              insert into task_service.events (type, subject, version) select 'task.created', id, version from task
            )
-           select * from task order by id`,
-    values: [JSON.stringify(rows), assignees],
+           select id from task`,
+    values: [
+      assignees,
+      tasks.map(({ id }) => id),
+      tasks.map(({ title }) => title),
+      tasks.map(({ description }) => description),
+      tasks.map(({ status }) => status),
+      tasks.map(({ priority }) => priority),
+      tasks.map(({ dueDate }) => dueDate),
+      tasks.map(({ assigneeId }) => assigneeId),
+      tasks.map(({ labels }) => JSON.stringify(labels)),
+      tasks.map(({ createdAt }) => createdAt),
+      tasks.map(({ completedAt }) => completedAt),
+    ],
   });
-  return tasks.length === 0 ? undefined : tasks;
+  return stored.length === 0 ? undefined : tasks;
+}
+
+function toTask({ title, description, status, priority, dueDate, assigneeId, labels }: NewTask): Task {
+  const id = newId();
+  const createdAt = timeOf(id).toISOString();
+  const completedAt = status === 'done' ? createdAt : null;
+  const times = { createdAt, updatedAt: createdAt, completedAt };
+  return { id, title, description, status, priority, dueDate, assigneeId, labels, ...times, version: 1 };
 }
 
 /** What became of a task that was to be changed. */
@@ -111,14 +139,15 @@ export async function deleteTask(
   return row?.deleted ? 'deleted' : missed(row?.found, versions);
 }
 
-export async function findTask(db: Queryable, id: string): Promise<Task | undefined> {
-  const [task] = await db.query<Task>({
-    name: 'find-task',
-    text: `select ${columns} from task_service.tasks where id = $1`,
-    values: [id],
+/** Finds a task, in one statement with the others that are asked for at the same time. */
+export const findTask = batched(async (db, ids: string[]) => {
+  const tasks = await db.query<Task>({
+    name: 'find-tasks-by-id',
+    text: `select ${columns} from task_service.tasks where id = any ($1)`,
+    values: [ids],
   });
-  return task;
-}
+  return inOrder(ids, tasks);
+});
 
 /**
  * Makes sure that the users whom tasks are given to are known here, and answers with their ids: each once, in the order in

@@ -14,7 +14,7 @@ const health = new Health();
 const schema = 'user_service';
 const db = new Database(environment, schema, logger);
 const metrics = createMetrics(db);
-const app = createService({
+const server = createService({
   contract: readContract(new URL('../../../generated/user-service.yaml', import.meta.url)),
   handlers: userHandlers(health),
   db,
@@ -23,7 +23,8 @@ const app = createService({
   logger,
   validateResponses: environment.VALIDATE_RESPONSES,
   corsOrigins: environment.CORS_ORIGINS,
+  fastLane: environment.FAST_LANE,
 });
 const migrations = { folder: new URL('../migrations/', import.meta.url), schema };
 
-await start({ app, db, health, metrics, migrations, environment, logger });
+await start({ server, db, health, metrics, migrations, environment, logger });

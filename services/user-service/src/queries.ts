@@ -1,4 +1,5 @@
 /** Every SQL statement of the user service, one function each. */
+import { batched, inOrder, shared } from '@task-manager/runtime/batches';
 import { missed } from '@task-manager/runtime/conditional';
 import { sqlState, type Queryable, type Statement } from '@task-manager/runtime/database';
 import { newId, timeOf } from '@task-manager/runtime/ids';
@@ -14,25 +15,38 @@ const columns = `id, name, email, created_at as "createdAt", updated_at as "upda
 
 /**
  * Stores a user, who was created when their id was made, and the event that tells of it; undefined when another has the
- * e-mail address.
+ * e-mail address. In one statement with the others that come at the same time.
  */
-export async function insertUser(db: Queryable, { name, email }: NewUser): Promise<User | undefined> {
-  const id = newId();
-  const [user] = await db.query<User>({
-    name: 'insert-user',
+export const insertUser = batched(async (db, newUsers: NewUser[]): Promise<(User | undefined)[]> => {
+  const users = newUsers.map(toUser);
+  const stored = await db.query<{ id: string }>({
+    name: 'insert-users',
     text: `with "user" as (
              insert into user_service.users (id, name, email, created_at, updated_at)
-             values ($1, $2, $3, $4, $4)
+             select id, name, email, created_at, created_at
+             from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) as new (id, name, email, created_at)
              on conflict (lower(email)) do nothing
-             returning ${columns}
+             returning id, version
            ),
            event as (
              insert into user_service.events (type, subject, version) select 'user.registered', id, version from "user"
            )
-           select * from "user"`,
-    values: [id, name, email, timeOf(id)],
+           select id from "user"`,
+    values: [
+      users.map(({ id }) => id),
+      users.map(({ name }) => name),
+      users.map(({ email }) => email),
+      users.map(({ createdAt }) => createdAt),
+    ],
   });
-  return user;
+  const ids = new Set(stored.map(({ id }) => id));
+  return users.map((user) => (ids.has(user.id) ? user : undefined));
+});
+
+function toUser({ name, email }: NewUser): User {
+  const id = newId();
+  const createdAt = timeOf(id).toISOString();
+  return { id, name, email, createdAt, updatedAt: createdAt, version: 1 };
 }
 
 /** Changes a user who has one of `versions` (null is any), and writes the event that tells of it. */
@@ -96,17 +110,17 @@ export async function deleteUser(
 }
 
 /**
- * One page of the users that fit the filters, newest first.
+ * One page of the users that fit the filters, newest first: read once for all who ask for it at the same time.
  *
  * @throws {InvalidRequest} when the cursor was given for other filters.
  */
-export async function findUsers(db: Queryable, { limit, cursor, ...filters }: ListQuery): Promise<Page<User>> {
+export const findUsers = shared(async (db, { limit, cursor, ...filters }: ListQuery): Promise<Page<User>> => {
   const list = ['listUsers', filters];
   const before = readCursor(list, cursor)?.id ?? lastId;
   const near = await db.query<User>(selectNear(filters, before, limit + 1));
   const isWhole = near.length > limit || filters.q === undefined;
   return toPage(list, isWhole ? near : await db.query<User>(selectAndSort(filters, before, limit + 1)), limit);
-}
+});
 
 /** The last there can be. */
 const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
@@ -153,11 +167,12 @@ function selectAndSort({ q, email }: Filters, before: string, limit: number): St
   };
 }
 
-export async function findUser(db: Queryable, id: string): Promise<User | undefined> {
-  const [user] = await db.query<User>({
-    name: 'find-user',
-    text: `select ${columns} from user_service.users where id = $1`,
-    values: [id],
+/** Finds a user, in one statement with the others who are asked for at the same time. */
+export const findUser = batched(async (db, ids: string[]) => {
+  const users = await db.query<User>({
+    name: 'find-users-by-id',
+    text: `select ${columns} from user_service.users where id = any ($1)`,
+    values: [ids],
   });
-  return user;
-}
+  return inOrder(ids, users);
+});

@@ -1,0 +1,65 @@
+/** A valid request → what the operation's handler answers. */
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import type { Operation } from './contract.ts';
+import type { Queryable } from './database.ts';
+import type { Answer } from './handlers.ts';
+import { once } from './idempotency.ts';
+import type { Service } from './service.ts';
+
+/** The parts of a valid request, as the contract has them. */
+export interface Asked {
+  path: unknown;
+  query: unknown;
+  headers: Record<string, string | undefined>;
+  body: unknown;
+  accept: unknown;
+}
+
+/** An answer, and whether it was given before. */
+export type Answered = Answer & { replayed?: true };
+
+export type Answers = (operation: Operation, asked: Asked, res: ServerResponse) => Promise<Answered>;
+
+/** What every handler is, seen from here; `implement()` has checked what each takes and answers. */
+type Handler = (request: Asked & { db: Queryable; signal: AbortSignal }) => Promise<Answer>;
+
+/** Calls the operation's handler, once for each idempotency key. */
+export function answers({ handlers, db, health }: Pick<Service, 'handlers' | 'db' | 'health'>): Answers {
+  return (operation, asked, res) => {
+    const { operationId } = operation;
+    const handle = (handlers as Record<string, Handler | undefined>)[operationId];
+    if (!handle) throw new Error(`no handler for ${operationId}`);
+    const run = (queryable: Queryable) =>
+      handle({
+        ...asked,
+        db: queryable,
+        get signal() {
+          return endOf(res, health.stopping);
+        },
+      });
+    const key = asked.headers['Idempotency-Key'];
+    return key === undefined ? run(db) : once(db, { key, operationId, body: asked.body }, run);
+  };
+}
+
+/** The headers that the contract has for it, by their names there. */
+export function headersOf({ parameters }: Operation, given: IncomingHttpHeaders): Record<string, string | undefined> {
+  const headers: Record<string, string | undefined> = {};
+  for (const { in: place, name } of parameters) {
+    if (place === 'header') headers[name] = given[name.toLowerCase()] as string | undefined;
+  }
+  return headers;
+}
+
+/** Comes when the client has closed the connection or has its answer, or when the service stops. */
+function endOf(res: ServerResponse, stopping: AbortSignal): AbortSignal {
+  const controller = new AbortController();
+  const end = () => {
+    stopping.removeEventListener('abort', end);
+    controller.abort();
+  };
+  stopping.addEventListener('abort', end);
+  res.once('close', end);
+  if (stopping.aborted) end();
+  return controller.signal;
+}

@@ -1,0 +1,42 @@
+/** A request and its answer, as every part of the runtime sees them: Node's own, with what is known of them beside. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Operation } from './contract.ts';
+import { newId } from './ids.ts';
+
+/** What is known of a request; Express has it as `res.locals`. */
+export interface Known {
+  /** The `X-Request-Id` that came with it, if it fits the contract, or a new one. It goes back in the answer. */
+  requestId: string;
+  /** As it came, before anything was taken off it. */
+  url: string;
+  /** When it came, of `performance.now()`. */
+  beganMs: number;
+  /** What it asks for, once that is known. */
+  operation?: Operation;
+  /** Whether it is HEAD, which is GET without the body (RFC 9110 §9.3.2). */
+  head?: boolean;
+  /** Which of the media types that the operation answers with the client likes best. */
+  accept?: string;
+  /** The body, where it was read already. */
+  bytes?: Buffer;
+  /** Why it failed, where that is the service's own fault. */
+  error?: Error;
+}
+
+export type Incoming = IncomingMessage & { originalUrl: string };
+export type Outgoing = ServerResponse & { locals: Known };
+
+/** Writes down what is known of a request when it comes. */
+export function begin(req: IncomingMessage, res: ServerResponse): asserts res is Outgoing {
+  const { url = '/', headers } = req;
+  const given = headers['x-request-id'];
+  const requestId = typeof given === 'string' && /^[A-Za-z0-9._~:/+=@-]{1,128}$/.test(given) ? given : newId();
+  (req as Incoming).originalUrl = url;
+  (res as Outgoing).locals = { requestId, url, beganMs: performance.now() };
+}
+
+/** A path without its query. */
+export function pathOf(url: string): string {
+  const end = url.indexOf('?');
+  return end < 0 ? url : url.slice(0, end);
+}

@@ -1,0 +1,66 @@
+/** The contract as a route table: the address of a request → the operations that it has there. */
+import type { Contract, Operation } from './contract.ts';
+
+/** What an address has, looked up in the contract once. */
+export interface Resource {
+  /** By method. */
+  operations: Map<string, Operation>;
+  /** The methods, as `Allow` lists them. */
+  allowed: string;
+}
+
+export interface Route {
+  resource: Resource;
+  /** The segments of the path where the contract has a parameter, in order and as they came. */
+  given: string[];
+}
+
+/**
+ * Makes the function that finds what a path (without its query) has, under any of the contract's servers. It takes a step
+ * for each segment, so that it costs the same however many paths there are. Case and the last slash count.
+ */
+export function routesOf({ basePaths, operations }: Contract): (path: string) => Route | undefined {
+  const root: Node = { next: new Map() };
+  for (const path of new Set(operations.map((each) => each.path))) {
+    const resource = resourceOf(operations.filter((each) => each.path === path));
+    for (const basePath of basePaths) place(root, basePath + path).resource = resource;
+  }
+  return (path) => {
+    const given: string[] = [];
+    let node: Node | undefined = root;
+    for (const segment of path.slice(1).split('/')) {
+      const next: Node | undefined = node.next.get(segment);
+      if (!next && segment !== '') given.push(segment);
+      node = next ?? (segment === '' ? undefined : node.parameter);
+      if (!node) return undefined;
+    }
+    return node.resource && { resource: node.resource, given };
+  };
+}
+
+/** A place in the tree of all paths. What the contract has by name comes before its parameter. */
+interface Node {
+  next: Map<string, Node>;
+  parameter?: Node;
+  resource?: Resource;
+}
+
+function place(root: Node, path: string): Node {
+  return path
+    .slice(1)
+    .split('/')
+    .reduce<Node>((node, segment) => {
+      if (segment.startsWith('{')) return (node.parameter ??= { next: new Map() });
+      const next = node.next.get(segment) ?? { next: new Map() };
+      node.next.set(segment, next);
+      return next;
+    }, root);
+}
+
+function resourceOf(operations: Operation[]): Resource {
+  const methods = operations.map(({ method }) => method);
+  return {
+    operations: new Map(operations.map((operation) => [operation.method, operation])),
+    allowed: [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].sort().join(', '),
+  };
+}
