@@ -25,21 +25,46 @@ type Handler = (request: Asked & { db: Queryable; signal: AbortSignal }) => Prom
 
 /** Calls the operation's handler, once for each idempotency key. */
 export function answers({ handlers, db, health }: Pick<Service, 'handlers' | 'db' | 'health'>): Answers {
-  return (operation, asked, res) => {
+  return async (operation, asked, res) => {
     const { operationId } = operation;
     const handle = (handlers as Record<string, Handler | undefined>)[operationId];
     if (!handle) throw new Error(`no handler for ${operationId}`);
-    const run = (queryable: Queryable) =>
-      handle({
-        ...asked,
-        db: queryable,
-        get signal() {
-          return endOf(res, health.stopping);
-        },
-      });
+    const run = (queryable: Queryable) => handle(new HandlerRequest(asked, queryable, res, health.stopping));
     const key = asked.headers['Idempotency-Key'];
     return key === undefined ? run(db) : once(db, { key, operationId, body: asked.body }, run);
   };
+}
+
+/** What a handler is given. Few ask for the signal, which is made only for them. */
+class HandlerRequest implements Asked {
+  readonly path: unknown;
+  readonly query: unknown;
+  readonly headers: Asked['headers'];
+  readonly body: unknown;
+  readonly accept: unknown;
+  readonly db: Queryable;
+  readonly #res: ServerResponse;
+  readonly #stopping: AbortSignal;
+
+  constructor(
+    { path, query, headers, body, accept }: Asked,
+    db: Queryable,
+    res: ServerResponse,
+    stopping: AbortSignal,
+  ) {
+    this.path = path;
+    this.query = query;
+    this.headers = headers;
+    this.body = body;
+    this.accept = accept;
+    this.db = db;
+    this.#res = res;
+    this.#stopping = stopping;
+  }
+
+  get signal(): AbortSignal {
+    return endOf(this.#res, this.#stopping);
+  }
 }
 
 /** The headers that the contract has for it, by their names there. */

@@ -41,7 +41,10 @@ export function conformance({ document, headers, unmatched }: Contract): FaultsO
     const { operation, requestId } = res.locals;
     const response = (operation?.responses ?? unmatched).get(reply.status);
     if (!response) return [`${operation?.operationId ?? 'an unknown address'} has no ${reply.status}`];
-    const sent = new Headers({ 'X-Request-Id': requestId, ...reply.headers });
+    const sent = new Headers({ 'X-Request-Id': requestId });
+    reply.headers.forEach((name, index, all) => {
+      if (index % 2 === 0) sent.set(name, all[index + 1] ?? '');
+    });
     for (const name of res.getHeaderNames()) sent.set(name, String(res.getHeader(name)));
     return [
       ...[...headers].flatMap((name) => headerFaults(name, response.headers.get(name), sent.get(name) ?? undefined)),

@@ -46,8 +46,8 @@ export interface Response {
   content: Record<string, { schema: object }>;
   /** The headers that it may have, by name. */
   headers: Map<string, Header>;
-  /** The headers that it always has with one value, which the contract gives as `const`. */
-  constants: Record<string, string>;
+  /** The headers that it always has with one value, which the contract gives as `const`: names and values in turn. */
+  constants: string[];
 }
 
 export interface Header {
@@ -136,7 +136,7 @@ function operationsOf(document: Document): Operation[] {
         ...(operation as Omit<DocumentOperation, 'responses'>),
         path,
         method: method.toUpperCase(),
-        parameters: [...(item.parameters ?? []), ...parameters].map((each) => lookUp(document, each)),
+        parameters: [...(item.parameters ?? []), ...parameters].map((each) => parameterOf(document, each)),
         responses: new Map(
           Object.entries(responses).map(([status, each]) => [Number(status), responseOf(document, each)]),
         ),
@@ -146,13 +146,18 @@ function operationsOf(document: Document): Operation[] {
   return operations.sort((one, other) => Number(one.path.includes('{')) - Number(other.path.includes('{')));
 }
 
+function parameterOf(document: Document, referred: Referred<Parameter>): Parameter {
+  const parameter = lookUp(document, referred);
+  return { ...parameter, schema: lookUp(document, parameter.schema) };
+}
+
 function responseOf(document: Document, referred: Referred<DocumentResponse>): Response {
   const { description, content = {}, ...response } = lookUp(document, referred);
   const headers = Object.entries(response.headers ?? {}).map(([name, each]) => [name, lookUp(document, each)] as const);
   const constants = headers.flatMap(([name, { required, schema }]) =>
-    required && schema.const !== undefined ? [[name, schema.const] as const] : [],
+    required && schema.const !== undefined ? [name, schema.const] : [],
   );
-  return { description, content, headers: new Map(headers), constants: Object.fromEntries(constants) };
+  return { description, content, headers: new Map(headers), constants };
 }
 
 function problemKinds(document: Document, referred: Referred<DocumentResponse>): [string, ProblemKind][] {

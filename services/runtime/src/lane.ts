@@ -22,13 +22,13 @@ export function fastLane(contract: Contract, answer: Answers, out: Replies, othe
   const routeOf = routesOf(contract);
   const laneOf = lanesOf(contract);
 
-  function serve(req: IncomingMessage, res: Outgoing, operation: Operation, asked: Asked): void {
+  async function serve(req: IncomingMessage, res: Outgoing, operation: Operation, asked: Asked): Promise<void> {
     res.locals.operation = operation;
-    answer(operation, asked, res)
-      .then((answered) => out.answer(req, res, answered))
-      .catch((error: unknown) => {
-        out.fail(res, error);
-      });
+    try {
+      await out.answer(req, res, await answer(operation, asked, res));
+    } catch (error) {
+      out.fail(res, error);
+    }
   }
 
   return (req, res) => {
@@ -43,13 +43,13 @@ export function fastLane(contract: Contract, answer: Answers, out: Replies, othe
     }
     const asked = lane.read(route.given, mark < 0 ? '' : url.slice(mark + 1), headers);
     if (asked && !lane.readBody) {
-      serve(req, res, operation as Operation, asked);
+      void serve(req, res, operation as Operation, asked);
     } else if (asked && lane.readBody) {
       const { readBody } = lane;
       gather(req, (bytes) => {
         asked.body = readBody(bytes);
         if (asked.body !== undefined) {
-          serve(req, res, operation as Operation, asked);
+          void serve(req, res, operation as Operation, asked);
         } else {
           res.locals.bytes = bytes;
           otherwise(req, res);

@@ -4,27 +4,26 @@ import { pathOf, type Outgoing } from './exchange.ts';
 
 export type { Logger };
 
-/**
- * `level` as pino names them. The lines of one turn of the event loop are written together: none waits longer, and none is
- * lost when the process ends.
- */
+/** `level` as pino names them. */
 export function createLogger(service: string, level: string): Logger {
-  const output = pino.destination({ sync: true, minLength: 8192 });
-  let due = false;
-  const flush = () => {
-    due = false;
-    output.flushSync();
-  };
-  const lines = {
-    write(line: string) {
-      output.write(line);
-      if (!due) setImmediate(flush);
-      due = true;
-    },
-  };
-  process.once('exit', flush);
-  return pino({ level, base: { service }, timestamp: pino.stdTimeFunctions.isoTime }, lines);
+  return pino({ level, base: { service }, timestamp: pino.stdTimeFunctions.isoTime }, { write });
 }
+
+const output = pino.destination({ sync: true });
+let gathered = '';
+
+/** The lines of one turn of the event loop are written together: none waits longer, and none is lost when the process ends. */
+function write(line: string): void {
+  if (gathered === '') setImmediate(flush);
+  gathered += line;
+}
+
+function flush(): void {
+  if (gathered !== '') output.write(gathered);
+  gathered = '';
+}
+
+process.once('exit', flush);
 
 /** Logs a request that is over with its operation, status, duration in milliseconds and request id. */
 export function logRequest(logger: Logger, res: Outgoing): void {

@@ -35,9 +35,8 @@ export function problemOf(
   details: ProblemDetails,
 ): Reply {
   const { name, title, constants } = kindOf(contract, status, details.type);
-  const headers: Record<string, string> = { ...constants };
-  if (status === 503) headers['Retry-After'] = '1';
-  headers['Content-Type'] = 'application/problem+json; charset=utf-8';
+  const headers = [...constants, 'Content-Type', 'application/problem+json; charset=utf-8'];
+  if (status === 503) headers.push('Retry-After', '1');
   const body = JSON.stringify({
     type: `${basePathOf(contract, url)}/problems/${name}`,
     title,

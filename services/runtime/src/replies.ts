@@ -14,32 +14,27 @@ import { basePathOf, problemOf, toProblem } from './problems.ts';
 /** What goes over the wire, but for the headers that every answer has. */
 export interface Reply {
   status: number;
-  headers: Record<string, string>;
+  /** Names and values in turn, as Node writes them. */
+  headers: string[];
   body?: string;
   stream?: AsyncIterable<string>;
 }
 
 /** The one way out: every answer that the contract has, from whatever layer, leaves here. */
 export interface Replies {
-  /** Sends what a handler answered. */
-  answer(req: IncomingMessage, res: Outgoing, answer: Answered): Promise<void>;
+  /** Sends what a handler answered. Resolves when it is on its way or, of a stream, over. */
+  answer(req: IncomingMessage, res: Outgoing, answer: Answered): Promise<void> | void;
   /** Sends whatever was thrown as a problem. Nothing of an unforeseen error leaves the service. */
   fail(res: Outgoing, error: unknown): void;
 }
 
 /** `always` are the headers of every answer; `faultsOf` says what is wrong with one, where answers are held to the contract. */
-export function replies(
-  contract: Contract,
-  health: Health,
-  always: Record<string, string>,
-  faultsOf: FaultsOf | undefined,
-): Replies {
+export function replies(contract: Contract, health: Health, always: string[], faultsOf: FaultsOf | undefined): Replies {
   function send(res: Outgoing, { status, headers, body, stream }: Reply): void {
-    const { requestId } = res.locals;
-    const all: Record<string, string | number> = { ...always, 'X-Request-Id': requestId, ...headers };
+    const all = always.concat('X-Request-Id', res.locals.requestId, headers);
     // What began before the stop ends after it, and a stream has no next request: their connections must not be kept.
-    if (stream || health.stopping.aborted) all.Connection = 'close';
-    if (body !== undefined) all['Content-Length'] = Buffer.byteLength(body);
+    if (stream || health.stopping.aborted) all.push('Connection', 'close');
+    if (body !== undefined) all.push('Content-Length', String(Buffer.byteLength(body)));
     res.writeHead(status, all);
     if (stream) res.flushHeaders();
     else res.end(body);
@@ -49,26 +44,26 @@ export function replies(
     return problemOf(contract, res.locals, status, details);
   }
 
-  function sendChecked(res: Outgoing, reply: Reply): Reply {
+  /** Sends a reply that is as the contract has it, and otherwise one that says that it was not. */
+  function sendChecked(res: Outgoing, reply: Reply): boolean {
     const faults = faultsOf?.(res, reply);
-    if (!faults?.length) {
-      send(res, reply);
-      return reply;
+    if (faults?.length) {
+      res.locals.error = new Error(`the answer leaves the contract: ${faults.join('; ')}`);
+      send(res, problem(res, 500, { detail: 'The answer was not as the contract has it.' }));
+      return false;
     }
-    res.locals.error = new Error(`the answer leaves the contract: ${faults.join('; ')}`);
-    const replacement = problem(res, 500, { detail: 'The answer was not as the contract has it.' });
-    send(res, replacement);
-    return replacement;
+    send(res, reply);
+    return true;
   }
 
   return {
-    async answer(req, res, answer) {
+    answer(req, res, answer) {
       const reply = answer.problem
         ? problem(res, answer.status, answer.problem)
         : success(contract, req, res.locals, answer);
-      const { stream } = sendChecked(res, reply);
-      if (stream && res.locals.head) res.end();
-      else if (stream) await pipeline(Readable.from(stream), res).catch(unlessGone);
+      if (!sendChecked(res, reply) || !reply.stream) return undefined;
+      if (!res.locals.head) return pipeline(Readable.from(reply.stream), res).catch(unlessGone);
+      res.end();
     },
 
     fail(res, error) {
@@ -84,22 +79,28 @@ function success(
   contract: Contract,
   req: IncomingMessage,
   { url, operation }: Known,
-  { status, headers: given, body, stream, replayed }: Answered,
+  { status, headers: given = {}, body, stream, replayed }: Answered,
 ): Reply {
   const declared = operation?.responses.get(status);
-  const headers: Record<string, string> = { ...declared?.constants };
-  for (const [name, value] of Object.entries(given ?? {})) {
-    headers[name] = name === 'Location' ? basePathOf(contract, url) + value : value;
+  const headers = declared ? declared.constants.slice() : [];
+  for (const name in given) {
+    const value = given[name] as string;
+    headers.push(name, name === 'Location' ? basePathOf(contract, url) + value : value);
   }
-  if (replayed) headers['Idempotent-Replayed'] = 'true';
-  if (stream) return { status, headers: { ...headers, 'Content-Type': 'text/event-stream; charset=utf-8' }, stream };
+  if (replayed) headers.push('Idempotent-Replayed', 'true');
+  if (stream) {
+    headers.push('Content-Type', 'text/event-stream; charset=utf-8');
+    return { status, headers, stream };
+  }
   if (body === undefined) return { status, headers };
-  const rendered = render(body as object, url);
-  if (declared?.headers.has('ETag')) headers.ETag = rendered.etag;
-  if (req.method === 'GET' && isNamed(req.headers['if-none-match'], headers.ETag)) return { status: 304, headers };
-  if (declared?.headers.has('Link') && rendered.link) headers.Link = rendered.link;
-  headers['Content-Type'] = 'application/json; charset=utf-8';
-  return { status, headers, body: rendered.json };
+  const { json, etag, link } = render(body as object, url);
+  if (declared?.headers.has('ETag')) {
+    headers.push('ETag', etag);
+    if (req.method === 'GET' && isNamed(req.headers['if-none-match'], etag)) return { status: 304, headers };
+  }
+  if (link !== undefined && declared?.headers.has('Link')) headers.push('Link', link);
+  headers.push('Content-Type', 'application/json; charset=utf-8');
+  return { status, headers, body: json };
 }
 
 /** A body as it is sent, with what its headers say of it. */
@@ -107,27 +108,27 @@ interface Rendered {
   json: string;
   etag: string;
   /** Where the next page is, for one who came from this address. */
-  url: string;
   link: string | undefined;
+  url: string;
 }
 
 /** Pages are shared by all who asked for the same at the same time: they are written and hashed once. */
 const pages = new WeakMap<object, Rendered>();
 
-function render(body: object, url: string): Rendered {
-  const known = pages.get(body);
+function render(body: { nextCursor?: string | null; version?: number }, url: string): Rendered {
+  const known = 'nextCursor' in body ? pages.get(body) : undefined;
   if (known?.url === url) return known;
   const json = JSON.stringify(body);
-  const rendered = { json, etag: etagOf(body, json), url, link: linkToNext(url, body) };
+  const rendered = { json, etag: etagOf(body, json), link: linkToNext(url, body), url };
   if ('nextCursor' in body) pages.set(body, rendered);
   return rendered;
 }
 
 /** The address of the next page (RFC 8288), if there is one: this one with another cursor. */
-function linkToNext(url: string, body: { nextCursor?: string | null }): string | undefined {
-  if (!body.nextCursor) return undefined;
+function linkToNext(url: string, { nextCursor }: { nextCursor?: string | null }): string | undefined {
+  if (!nextCursor) return undefined;
   const { pathname, searchParams } = new URL(url, 'http://localhost');
-  searchParams.set('cursor', body.nextCursor);
+  searchParams.set('cursor', nextCursor);
   return `<${pathname}?${searchParams.toString()}>; rel="next"`;
 }
 

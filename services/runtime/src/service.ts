@@ -108,11 +108,17 @@ function classesOf(app: Express) {
   return { IncomingMessage: AppRequest, ServerResponse: AppResponse };
 }
 
+/** Those that the OWASP REST Security Cheat Sheet names for an API; what concerns pages is for the pages to send. */
 const securityHeaders = helmet({
   contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
   // Browsers complain of these on plain http, which is what the Ingress speaks.
   crossOriginOpenerPolicy: false,
   originAgentCluster: false,
+  referrerPolicy: false,
+  xDnsPrefetchControl: false,
+  xDownloadOptions: false,
+  xPermittedCrossDomainPolicies: false,
+  xXssProtection: false,
 }) as RequestHandler;
 
 /** Lets pages of these origins send what the contract has, and read every header that it has. */
@@ -129,12 +135,12 @@ function crossOrigin({ operations, headers }: Contract, origins: string[]): Requ
   });
 }
 
-/** The headers that these set on the answer to a request of no browser, found by asking them once. */
-function headersBy(middleware: RequestHandler[]): Record<string, string> {
+/** The headers that these set on the answer to a request of no browser, found by asking them once: names and values in turn. */
+function headersBy(middleware: RequestHandler[]): string[] {
   const req = new IncomingMessage(new Socket());
   const res = new ServerResponse(req);
   for (const each of middleware) void each(req as Request, res as Response, () => undefined);
-  return Object.fromEntries(Object.entries(res.getHeaders()).map(([name, value]) => [name, String(value)]));
+  return Object.entries(res.getHeaders()).flatMap(([name, value]) => [name, String(value)]);
 }
 
 /** What the contract has not goes another way, to what answers it for good. */

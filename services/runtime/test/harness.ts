@@ -14,7 +14,15 @@ import { createService } from '@task-manager/runtime/service';
 import pg from 'pg';
 import { createDatabase } from '../../../scripts/postgres.ts';
 
+interface Options {
+  corsOrigins?: string[];
+  fastLane?: boolean;
+  /** The service whose database it uses too. */
+  sharing?: TestService;
+}
+
 export interface TestService {
+  server: Server;
   /** Where it listens, without a slash at the end. */
   url: string;
   db: Database;
@@ -27,13 +35,13 @@ export interface TestService {
 export async function serve(
   name: string,
   makeHandlers: (health: Health) => object,
-  corsOrigins = ['https://board.example'],
+  { corsOrigins = ['https://board.example'], fastLane = true, sharing }: Options = {},
 ): Promise<TestService> {
-  const environment = await newEnvironment(name);
+  const environment = sharing?.environment ?? (await newEnvironment(name));
   const logger = createLogger(name, environment.LOG_LEVEL);
   const db = new Database(environment, schemaOf(name), logger);
   const health = new Health();
-  await prepare(name, environment);
+  if (!sharing) await prepare(name, environment);
   db.migrated = true;
   health.reason = undefined;
   const server = createService({
@@ -45,10 +53,11 @@ export async function serve(
     logger,
     validateResponses: true,
     corsOrigins,
-    fastLane: true,
+    fastLane,
   });
   const url = await listen(server);
   return {
+    server,
     url,
     db,
     health,

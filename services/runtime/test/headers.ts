@@ -144,7 +144,7 @@ export function sendsItsHeaders(subject: Subject): void {
     });
 
     it('is open to every page when that is configured, but never with credentials', async () => {
-      const open = await serve(name, subject.handlers, ['*']);
+      const open = await serve(name, subject.handlers, { corsOrigins: ['*'] });
       const { headers } = await send(open.url + list, 'GET', { Origin: 'https://anywhere.example' });
       expect(headers['access-control-allow-origin']).toBe('*');
       expect(headers).not.toHaveProperty('access-control-allow-credentials');
@@ -152,7 +152,7 @@ export function sendsItsHeaders(subject: Subject): void {
     });
 
     it('is off when no origin is configured', async () => {
-      const closed = await serve(name, subject.handlers, []);
+      const closed = await serve(name, subject.handlers, { corsOrigins: [] });
       const { headers } = await send(`${closed.url}${list}`, 'GET', origin);
       expect(Object.keys(headers).filter((header) => header.startsWith('access-control'))).toEqual([]);
       await closed.stop();

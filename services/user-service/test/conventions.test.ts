@@ -3,6 +3,7 @@ import { holdsToConventions } from '../../runtime/test/conventions.ts';
 import { publishesItsFeed } from '../../runtime/test/feed.ts';
 import { sendsItsHeaders } from '../../runtime/test/headers.ts';
 import { repeatsSafely } from '../../runtime/test/idempotency.ts';
+import { answersAlikeInTheFastLane } from '../../runtime/test/lane.ts';
 import type { Subject } from '../../runtime/test/subject.ts';
 import { userHandlers } from '../src/handlers.ts';
 
@@ -33,3 +34,4 @@ editsSafely(subject);
 repeatsSafely(subject);
 publishesItsFeed(subject);
 sendsItsHeaders(subject);
+answersAlikeInTheFastLane(subject);
