@@ -15,6 +15,8 @@ export interface Known {
   operation?: Operation;
   /** Whether it is HEAD, which is GET without the body (RFC 9110 §9.3.2). */
   head?: boolean;
+  /** The parameters of its path. */
+  params?: Record<string, string>;
   /** Which of the media types that the operation answers with the client likes best. */
   accept?: string;
   /** The body, where it was read already. */

@@ -41,7 +41,7 @@ export function fastLane(contract: Contract, answer: Answers, out: Replies, othe
       otherwise(req, res);
       return;
     }
-    const asked = lane.read(route.given, mark < 0 ? '' : url.slice(mark + 1), headers);
+    const asked = lane.read(route.params, mark < 0 ? '' : url.slice(mark + 1), headers);
     if (asked && !lane.readBody) {
       void serve(req, res, operation as Operation, asked);
     } else if (asked && lane.readBody) {
@@ -82,7 +82,7 @@ interface Lane {
   /** Whether the client takes what the operation answers, and sends what it reads. */
   takes(req: IncomingMessage): boolean;
   /** The parts of a request but for its body; undefined when they are not plainly valid. */
-  read(given: string[], query: string, headers: IncomingHttpHeaders): Asked | undefined;
+  read(path: Record<string, string>, query: string, headers: IncomingHttpHeaders): Asked | undefined;
   /** The body, with defaults filled in; undefined when it is not plainly valid. */
   readBody: ((bytes: Buffer) => unknown) | undefined;
 }
@@ -138,13 +138,11 @@ function partsOf({ parameters }: Operation): object {
 }
 
 function reader(operation: Operation, validate: ValidateFunction): Lane['read'] {
-  const names = [...operation.path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
   const integers = operation.parameters.flatMap(({ schema, name }) => (schema.type === 'integer' ? [name] : []));
-  return (given, text, headers) => {
+  return (path, text, headers) => {
     const query = text === '' ? {} : parse(text);
     for (const name in query)
       if (query[name] === '' || (integers.includes(name) && !isInteger(query[name]))) return undefined;
-    const path = Object.fromEntries(names.map((name, index) => [name, given[index]]));
     const asked: Asked = {
       path,
       query,

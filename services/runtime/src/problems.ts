@@ -1,5 +1,5 @@
 /** Problem details (RFC 9457): what every error that leaves a service, from whatever layer, is answered with. */
-import { error as validatorErrors } from 'express-openapi-validator';
+import { BadRequest } from 'express-openapi-validator/dist/openapi.validator.js';
 import type { Contract, ProblemKind } from './contract.ts';
 import { DatabaseUnavailable, sqlState } from './database.ts';
 import { pathOf, type Known } from './exchange.ts';
@@ -61,7 +61,7 @@ export function toProblem(error: unknown): ProblemDetails & { status: number } {
     const { status, type, message: detail } = error;
     return { status, detail, ...(type && { type }) };
   }
-  if (error instanceof validatorErrors.BadRequest) return fromValidator(error);
+  if (error instanceof BadRequest) return fromValidator(error);
   if (error instanceof DatabaseUnavailable) return { status: 503, detail: error.message };
   if (isParserError(error)) return fromParser(error);
   // Class 22 is "data exception": the value, not the statement, is at fault.
@@ -69,7 +69,7 @@ export function toProblem(error: unknown): ProblemDetails & { status: number } {
   return { status: 500, detail: 'The service failed. Its log has the cause under this request id.' };
 }
 
-function fromValidator(error: InstanceType<typeof validatorErrors.BadRequest>): ProblemDetails & { status: number } {
+function fromValidator(error: BadRequest): ProblemDetails & { status: number } {
   const errors = error.errors.map(({ path, message, errorCode }) => ({
     pointer: path.replace(/^\/params\//, '/path/'),
     detail: message,

@@ -33,11 +33,12 @@ function isEscaped(part: string): boolean {
 export function findOperation(routeOf: (path: string) => Route | undefined): RequestHandler {
   const expectations = new Map<Operation, Expectation>();
   return (req, res, next) => {
-    const resource = routeOf(pathOf(req.url))?.resource;
-    if (!resource) {
+    const route = routeOf(pathOf(req.url));
+    if (!route) {
       next();
       return;
     }
+    const { resource, params } = route;
     // HEAD is GET without the body (RFC 9110 §9.3.2), which Node leaves out by itself.
     res.locals.head = req.method === 'HEAD';
     if (res.locals.head) req.method = 'GET';
@@ -49,6 +50,8 @@ export function findOperation(routeOf: (path: string) => Route | undefined): Req
     const expected = expectations.get(operation) ?? expectationOf(operation);
     expectations.set(operation, expected);
     res.locals.operation = operation;
+    for (const name in params) params[name] = decodeURIComponent(params[name] as string);
+    res.locals.params = params;
     res.locals.accept = checkMediaTypes(req, expected);
     checkIntegers(req, expected);
     next();

@@ -3,6 +3,8 @@ import type { Contract, Operation } from './contract.ts';
 
 /** What an address has, looked up in the contract once. */
 export interface Resource {
+  /** The names of the parameters in its path, in order. */
+  names: string[];
   /** By method. */
   operations: Map<string, Operation>;
   /** The methods, as `Allow` lists them. */
@@ -11,8 +13,8 @@ export interface Resource {
 
 export interface Route {
   resource: Resource;
-  /** The segments of the path where the contract has a parameter, in order and as they came. */
-  given: string[];
+  /** The parameters of the path, as they came: with escapes. */
+  params: Record<string, string>;
 }
 
 /**
@@ -22,7 +24,10 @@ export interface Route {
 export function routesOf({ basePaths, operations }: Contract): (path: string) => Route | undefined {
   const root: Node = { next: new Map() };
   for (const path of new Set(operations.map((each) => each.path))) {
-    const resource = resourceOf(operations.filter((each) => each.path === path));
+    const resource = resourceOf(
+      path,
+      operations.filter((each) => each.path === path),
+    );
     for (const basePath of basePaths) place(root, basePath + path).resource = resource;
   }
   return (path) => {
@@ -34,7 +39,7 @@ export function routesOf({ basePaths, operations }: Contract): (path: string) =>
       node = next ?? (segment === '' ? undefined : node.parameter);
       if (!node) return undefined;
     }
-    return node.resource && { resource: node.resource, given };
+    return node.resource && { resource: node.resource, params: named(node.resource.names, given) };
   };
 }
 
@@ -57,9 +62,16 @@ function place(root: Node, path: string): Node {
     }, root);
 }
 
-function resourceOf(operations: Operation[]): Resource {
+function named(names: string[], given: string[]): Record<string, string> {
+  const params: Record<string, string> = {};
+  names.forEach((name, index) => (params[name] = given[index] ?? ''));
+  return params;
+}
+
+function resourceOf(path: string, operations: Operation[]): Resource {
   const methods = operations.map(({ method }) => method);
   return {
+    names: [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name),
     operations: new Map(operations.map((operation) => [operation.method, operation])),
     allowed: [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].sort().join(', '),
   };

@@ -9,12 +9,11 @@ import express, {
   type RequestHandler,
   type Response,
 } from 'express';
-import * as OpenApiValidator from 'express-openapi-validator';
 import helmet from 'helmet';
 import type { Logger } from 'pino';
 import { answers, headersOf, type Answers } from './answers.ts';
 import { conformance } from './conformance.ts';
-import type { Contract, Document, Operation } from './contract.ts';
+import type { Contract, Operation } from './contract.ts';
 import type { Database } from './database.ts';
 import { begin, type Outgoing } from './exchange.ts';
 import type { Health } from './health.ts';
@@ -25,6 +24,7 @@ import { pages } from './pages.ts';
 import { replies, type Replies } from './replies.ts';
 import { findOperation, readJson, refuseMalformed, refuseUnknown, refuseUnstorable } from './requests.ts';
 import { routesOf } from './routes.ts';
+import { validator } from './validator.ts';
 
 export interface Service {
   contract: Contract;
@@ -77,12 +77,12 @@ function createApp(service: Service, shareAcrossOrigins: RequestHandler[], answe
   others.use(refuseUnknown);
 
   app.use(...shareAcrossOrigins, refuseMalformed, findOperation(routesOf(contract)), unlessFound(others));
-  app.use(readJson, refuseUnstorable, validator(contract.document));
-  app.use(async (req: Request & Partial<Validated>, res) => {
+  app.use(readJson, refuseUnstorable, validator(contract));
+  app.use(async (req, res) => {
     const { locals } = res as unknown as Outgoing;
     const operation = locals.operation as Operation;
     const asked = {
-      path: req.openapi?.pathParams,
+      path: locals.params,
       query: req.query,
       headers: headersOf(operation, req.headers),
       body: req.body as unknown,
@@ -149,36 +149,6 @@ function unlessFound(others: RequestHandler): RequestHandler {
     if (res.locals.operation) next();
     else void others(req, res, next);
   };
-}
-
-function validator(document: Document): RequestHandler[] {
-  return OpenApiValidator.middleware({
-    apiSpec: forValidator(document) as never,
-    // The tests do that, so that a start need not.
-    validateApiSpec: false,
-    validateRequests: { allErrors: true },
-    // See conformance().
-    validateResponses: false,
-    validateSecurity: false,
-    fileUploader: false,
-    ajvFormats: { mode: 'full' },
-  });
-}
-
-/**
- * A copy, because the validator changes what it is given. It would refuse `?email=a@b.example` and `?q=two+words`, for
- * reserved characters that a query may hold (RFC 3986 §3.4): each parameter allows them.
- */
-function forValidator(document: Document): unknown {
-  return JSON.parse(JSON.stringify(document), (_key, value: unknown) => {
-    const isQueryParameter = typeof value === 'object' && value !== null && 'in' in value && value.in === 'query';
-    return isQueryParameter ? { ...value, allowReserved: true } : value;
-  });
-}
-
-/** What the validator leaves on a request that it has matched. */
-interface Validated {
-  openapi: { pathParams: Record<string, string> };
 }
 
 /** The one error exit. */
