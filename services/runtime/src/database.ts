@@ -175,5 +175,11 @@ function isUnavailable({ code = '' }: pg.DatabaseError): boolean {
 
 /** JSON has no dates: times are RFC 3339 strings in UTC, dates stay as PostgreSQL writes them. */
 const types = new pg.TypeOverrides();
-types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, (text) => new Date(text).toISOString());
+types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, toTime);
 types.setTypeParser(pg.types.builtins.DATE, (text) => text);
+
+/** Most come as `2026-11-23 09:30:00.123+00`: to go by way of a Date is a good part of the cost of reading a row. */
+function toTime(text: string): string {
+  if (text.length !== 26 || text[10] !== ' ' || !text.endsWith('+00')) return new Date(text).toISOString();
+  return `${text.slice(0, 10)}T${text.slice(11, 23)}Z`;
+}

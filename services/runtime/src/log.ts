@@ -6,7 +6,16 @@ export type { Logger };
 
 /** `level` as pino names them. */
 export function createLogger(service: string, level: string): Logger {
-  return pino({ level, base: { service }, timestamp: pino.stdTimeFunctions.isoTime }, { write });
+  return pino({ level, base: { service }, timestamp }, { write });
+}
+
+/** Written once for all lines of the same millisecond. */
+let time = { ms: 0, text: '' };
+
+function timestamp(): string {
+  const ms = Date.now();
+  if (ms !== time.ms) time = { ms, text: `,"time":"${new Date(ms).toISOString()}"` };
+  return time.text;
 }
 
 const output = pino.destination({ sync: true });

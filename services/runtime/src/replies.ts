@@ -16,7 +16,7 @@ export interface Reply {
   status: number;
   /** Names and values in turn, as Node writes them. */
   headers: string[];
-  body?: string;
+  body?: string | Buffer;
   stream?: AsyncIterable<string>;
 }
 
@@ -93,34 +93,36 @@ function success(
     return { status, headers, stream };
   }
   if (body === undefined) return { status, headers };
-  const { json, etag, link } = render(body as object, url);
+  const { bytes, etag, link } = render(body as object, url);
   if (declared?.headers.has('ETag')) {
     headers.push('ETag', etag);
     if (req.method === 'GET' && isNamed(req.headers['if-none-match'], etag)) return { status: 304, headers };
   }
   if (link !== undefined && declared?.headers.has('Link')) headers.push('Link', link);
   headers.push('Content-Type', 'application/json; charset=utf-8');
-  return { status, headers, body: json };
+  return { status, headers, body: bytes };
 }
 
 /** A body as it is sent, with what its headers say of it. */
 interface Rendered {
-  json: string;
+  bytes: string | Buffer;
   etag: string;
   /** Where the next page is, for one who came from this address. */
   link: string | undefined;
   url: string;
 }
 
-/** Pages are shared by all who asked for the same at the same time: they are written and hashed once. */
+/** Pages are shared by all who asked for the same at the same time: they are written, hashed and encoded once. */
 const pages = new WeakMap<object, Rendered>();
 
 function render(body: { nextCursor?: string | null; version?: number }, url: string): Rendered {
-  const known = 'nextCursor' in body ? pages.get(body) : undefined;
+  const isPage = 'nextCursor' in body;
+  const known = isPage ? pages.get(body) : undefined;
   if (known?.url === url) return known;
   const json = JSON.stringify(body);
-  const rendered = { json, etag: etagOf(body, json), link: linkToNext(url, body), url };
-  if ('nextCursor' in body) pages.set(body, rendered);
+  const etag = etagOf(body, json);
+  const rendered = { bytes: isPage ? Buffer.from(json) : json, etag, link: linkToNext(url, body), url };
+  if (isPage) pages.set(body, rendered);
   return rendered;
 }
 

@@ -32,18 +32,23 @@ export function routesOf({ basePaths, operations }: Contract): (path: string) =>
   }
   return (path) => {
     const given: string[] = [];
-    let node: Node | undefined = root;
-    for (const segment of path.slice(1).split('/')) {
-      const next: Node | undefined = node.next.get(segment);
-      if (!next && segment !== '') given.push(segment);
-      node = next ?? (segment === '' ? undefined : node.parameter);
-      if (!node) return undefined;
-    }
-    return node.resource && { resource: node.resource, params: named(node.resource.names, given) };
+    const resource = find(root, path.slice(1).split('/'), 0, given);
+    return resource && { resource, params: named(resource.names, given) };
   };
 }
 
-/** A place in the tree of all paths. What the contract has by name comes before its parameter. */
+/** Notes in `given` the segments that stand for parameters. What the contract has by name comes before a parameter. */
+function find(node: Node, segments: string[], index: number, given: string[]): Resource | undefined {
+  const segment = segments[index];
+  if (segment === undefined) return node.resource;
+  const next = node.next.get(segment);
+  const found = next && find(next, segments, index + 1, given);
+  if (found || !node.parameter || segment === '') return found;
+  given.push(segment);
+  return find(node.parameter, segments, index + 1, given) ?? (given.pop(), undefined);
+}
+
+/** A place in the tree of all paths. */
 interface Node {
   next: Map<string, Node>;
   parameter?: Node;
