@@ -1,7 +1,7 @@
 /**
  * Many callers, one statement. A database spends most of its time for a small statement on the way there, the way back and
  * the commit, so those that wait at the same time share them: while a batch is on its way the next one gathers, and it is
- * sent when the first is back. Nothing waits for a timer, so a service with one client answers as fast as without.
+ * sent when the first is back. Nothing waits for a timer, so a service with one client answers as fast as without. See decisions/012.
  */
 import { Database, sqlState, type Queryable } from './database.ts';
 

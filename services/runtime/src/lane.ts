@@ -1,7 +1,7 @@
 /**
  * The fast lane: a request that is plainly what the contract asks for is answered at once. It reads the same contract as
  * Express's validator and is stricter: whatever it does not see to be valid at a glance it leaves to Express, which stays
- * the judge. That both answer the same to the byte is shown by test/lane.ts. See decisions/012.
+ * the judge. That both answer the same to the byte is shown by test/lane.ts. See decisions/013.
  */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
