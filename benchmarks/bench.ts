@@ -1,0 +1,364 @@
+/**
+ * `npm run bench [-- --quick] [-- --write] [-- --json]`: the task service against its peers and against servers that do
+ * nothing, in one run on one throw-away PostgreSQL that commits durably. All servers stay up, samples of one second are
+ * interleaved in rotating order, and one that others have disturbed is taken again. Answers are compared before it, and
+ * rows with acknowledged writes after it: exit code 1 when they differ or a request failed.
+ *
+ * It takes about a quarter of an hour; `--quick` takes 64 connections only and three rounds, in three minutes. `--write`
+ * puts what was measured into `benchmarks/README.md` and `benchmarks/results/`, `--json` prints it as JSON.
+ */
+import { execFile, fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import pg from 'pg';
+import { createDatabase, startPostgres, type Postgres } from '../scripts/postgres.ts';
+import { Acknowledged, compareAnswers } from './checks.ts';
+import { loadNames, type Job, type LoadName, type Message, type Outcome } from './load.ts';
+import { busyMsOf, cpuMsOf, lookAtProcesses, rssMbOf, twoCpus } from './processes.ts';
+import { describeRun, figuresOf, tablesOf, writeResults, type Result, type Run } from './report.ts';
+import { database, Servers, type Server } from './servers.ts';
+
+const quick = process.argv.includes('--quick');
+const rounds = quick ? 3 : 5;
+const connectionCounts = quick ? [64] : [64, 1, 16, 256];
+/** At which the floors are measured, and all servers are warmed up. */
+const usualConnections = 64;
+const warmUpSeconds = quick ? 1 : 2;
+const sampleSeconds = 1;
+const preparedTasks = 10_000;
+/** How much of a CPU others may use during a sample, how often it is taken then, and how many are taken again in a round. */
+const disturbanceMax = 0.2;
+const triesMax = 3;
+const retakenMax = connectionCounts.length * 8;
+
+const dataDir = await mkdtemp(join(tmpdir(), 'task-manager-bench-'));
+// Started by root, PostgreSQL runs as another user.
+await chmod(dataDir, 0o755);
+const cpus = twoCpus();
+const postgres = await startPostgres({ dataDir });
+const servers = new Servers(dataDir, cpus?.first, postgres);
+const generator = fork(new URL('load.js', import.meta.url));
+const acknowledged = new Acknowledged();
+const samples: Result[] = [];
+let retaken = 0;
+let failed = 0;
+let roundsBeganAt = 0;
+
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void stop().finally(() => process.exit(1)));
+try {
+  await createDatabase(postgres, database, ['task-service']);
+  const db = await openDatabase(postgres);
+  say('Starting the servers …');
+  const leftOut = await servers.startServices();
+  const ids = await prepareTasks(db);
+  send({ ids });
+  say('Comparing their answers …');
+  await compareAnswers(servers.services, ids[0] ?? '', acknowledged);
+  const floors = await servers.startFloors();
+  const pgbench = await findPgbench(postgres);
+  if (!pgbench) leftOut.push('pgbench is left out, because it is not installed.');
+  leftOut.forEach(say);
+
+  const postmaster = Number((await readFile(join(postgres.dataDir, 'postmaster.pid'), 'utf8')).split('\n')[0]);
+  await warmUp([...servers.services, floors]);
+  roundsBeganAt = performance.now();
+  for (let round = 0; round < rounds; round++) await runRound(round, db, floors, postmaster, pgbench);
+
+  const differences = await acknowledged.differences(db);
+  const run: Run = {
+    ...(await describeRun(db)),
+    pinned: cpus !== undefined,
+    rounds,
+    sampleSeconds,
+    leftOut,
+    retaken,
+    writes: acknowledged.total,
+    results: medians(samples),
+  };
+  await db.end();
+  if (process.argv.includes('--json')) console.log(JSON.stringify({ ...run, figures: figuresOf(run) }, null, 2));
+  else console.log(tablesOf(run));
+  if (process.argv.includes('--write')) await writeResults(run);
+  differences.forEach(say);
+  if (failed > 0) say(`${failed} requests were not answered as they should be.`);
+  if (differences.length > 0 || failed > 0) process.exitCode = 1;
+} finally {
+  await stop();
+}
+
+async function stop(): Promise<void> {
+  generator.kill('SIGKILL');
+  await servers.stop();
+  await postgres.stop();
+  await rm(postgres.dataDir, { recursive: true, force: true });
+  await rm(dataDir, { recursive: true, force: true });
+}
+
+/** As it comes, but that tables are vacuumed between the rounds, not during whoever's sample. */
+async function openDatabase({ host, port, user, password }: Postgres): Promise<pg.Client> {
+  const db = new pg.Client({ host, port, user, password, database, ssl: false });
+  // When something fails, PostgreSQL is stopped before this is ended.
+  db.on('error', () => undefined);
+  await db.connect();
+  for (const setting of ['fsync', 'synchronous_commit', 'full_page_writes']) {
+    const { rows } = await db.query<Record<string, string>>(`show ${setting}`);
+    if (rows[0]?.[setting] !== 'on')
+      throw new Error(`PostgreSQL has ${setting} off: nothing it commits would be durable`);
+  }
+  await db.query('alter system set autovacuum = off');
+  await db.query('select pg_reload_conf()');
+  return db;
+}
+
+/** Makes the tasks that are read and changed; answers with their ids. */
+async function prepareTasks(db: pg.Client): Promise<string[]> {
+  const { rows } = await db.query<{ id: string }>(
+    `insert into task_service.tasks (id, title, description, created_at, updated_at)
+     select id, 'Prepared ' || number, 'Something that has to be done before the end of the week.',
+       uuid_extract_timestamp(id), uuid_extract_timestamp(id)
+     from (select number, uuidv7((number - $1) * interval '1 minute') as id from generate_series(1, $1::int) as number)
+     returning id`,
+    [preparedTasks],
+  );
+  await db.query('vacuum (analyze)');
+  return rows.map(({ id }) => id);
+}
+
+async function warmUp(all: Server[]): Promise<void> {
+  for (const server of all) {
+    say(`Warming up: ${server.name} …`);
+    for (const load of loadsOf(server)) await play(server, load, usualConnections, warmUpSeconds, 0);
+  }
+}
+
+function loadsOf({ key }: Server): readonly LoadName[] {
+  return key === 'floors' ? ['echo', 'page', 'health'] : loadNames;
+}
+
+/** Each load at each number of connections once for each server, another server first in each round. */
+async function runRound(
+  round: number,
+  db: pg.Client,
+  floors: Server,
+  postmaster: number,
+  pgbench: Pgbench | undefined,
+): Promise<void> {
+  await db.query('vacuum (analyze)');
+  await db.query('checkpoint');
+  for (const { key } of servers.services) await truncate(join(dataDir, `${key}.log`), 0);
+  for (const connections of connectionCounts) {
+    for (const load of loadNames) {
+      for (const server of rotated(servers.services, round)) {
+        await takeSample(server, load, connections, round, postmaster);
+      }
+      tell(round, connections, load);
+    }
+    if (connections !== usualConnections) continue;
+    for (const load of loadsOf(floors)) await takeSample(floors, load, connections, round, postmaster);
+    if (pgbench) samples.push(await pgbench());
+  }
+}
+
+function rotated<Item>(items: Item[], by: number): Item[] {
+  const start = by % items.length;
+  return [...items.slice(start), ...items.slice(0, start)];
+}
+
+/** Takes the sample again when others were busy, and keeps that which they have disturbed least. */
+async function takeSample(
+  server: Server,
+  load: LoadName,
+  connections: number,
+  round: number,
+  postmaster: number,
+): Promise<void> {
+  let best: Result | undefined;
+  for (let attempt = 1; attempt <= triesMax; attempt++) {
+    const sample = await measure(server, load, connections, round * triesMax + attempt, postmaster);
+    if (!best || sample.disturbance < best.disturbance) best = sample;
+    if (!(sample.disturbance > disturbanceMax) || retaken >= (round + 1) * retakenMax) break;
+    if (attempt < triesMax) retaken++;
+  }
+  if (best) samples.push(best);
+}
+
+async function measure(
+  server: Server,
+  load: LoadName,
+  connections: number,
+  seed: number,
+  postmaster: number,
+): Promise<Result> {
+  const usage = () => {
+    const processes = lookAtProcesses();
+    return {
+      atMs: performance.now(),
+      server: cpuMsOf(processes, server.pid),
+      postgres: cpuMsOf(processes, postmaster),
+      load: cpuMsOf(processes, generator.pid ?? 0),
+      // All that this run has started, but PostgreSQL, which is nobody's child.
+      ours: cpuMsOf(processes, process.pid) + cpuMsOf(processes, postmaster),
+      busy: cpus && busyMsOf([cpus.first, cpus.second]),
+    };
+  };
+  let before = usage();
+  const outcome = await play(server, load, connections, sampleSeconds, seed, () => {
+    before = usage();
+  });
+  const after = usage();
+  const elapsedMs = after.atMs - before.atMs;
+  const perRequestUs = (part: 'server' | 'postgres' | 'load') =>
+    ((after[part] - before[part]) * 1000) / outcome.answered;
+  const others =
+    after.busy === undefined || before.busy === undefined ? NaN : after.busy - before.busy - (after.ours - before.ours);
+  return {
+    server: server.key === 'floors' ? load : server.key,
+    load,
+    connections,
+    requestsPerSecond: outcome.requests / outcome.seconds,
+    p50Ms: outcome.p50Ms,
+    p99Ms: outcome.p99Ms,
+    serverCpuUs: perRequestUs('server'),
+    postgresCpuUs: perRequestUs('postgres'),
+    loadCpuUs: perRequestUs('load'),
+    rssMb: rssMbOf(server.pid),
+    errors: Object.values(outcome.errors).reduce((sum, each) => sum + each, 0),
+    disturbance: others / elapsedMs,
+  };
+}
+
+/** Lets the generator play one load, and counts the writes. `beforeIt` is called when it is connected. */
+async function play(
+  server: Server,
+  load: LoadName,
+  connections: number,
+  seconds: number,
+  seed: number,
+  beforeIt: () => void = () => undefined,
+): Promise<Outcome> {
+  const job: Job = { port: server.port, load, connections, seconds, seed, tag: server.key };
+  send({ job });
+  await answerOf(generator);
+  beforeIt();
+  send('go');
+  const outcome = (await answerOf(generator)) as Outcome;
+  acknowledged.add(server.key, outcome);
+  for (const [kind, count] of Object.entries(outcome.errors)) {
+    failed += count;
+    say(`${server.name}, ${load}, ${connections} connections: ${count} requests failed: ${kind}`);
+  }
+  return outcome;
+}
+
+function send(message: Message): void {
+  generator.send(message);
+}
+
+async function answerOf(child: ChildProcess): Promise<unknown> {
+  const given = new AbortController();
+  const { signal } = given;
+  const ended = once(child, 'exit', { signal }).then(() => {
+    throw new Error('the load generator has ended');
+  });
+  // The one that loses the race is aborted.
+  ended.catch(() => undefined);
+  try {
+    const [message] = (await Promise.race([once(child, 'message', { signal }), ended])) as [unknown];
+    return message;
+  } finally {
+    given.abort();
+  }
+}
+
+type Pgbench = () => Promise<Result>;
+
+/** What PostgreSQL alone gives when each row is a commit: pgbench on as many connections as a pool has. */
+async function findPgbench({ host, port }: Postgres): Promise<Pgbench | undefined> {
+  const script = join(dataDir, 'insert.sql');
+  await writeFile(
+    script,
+    `with task as (
+       insert into task_service.tasks (id, title, description, created_at, updated_at)
+       values (uuidv7(), 'bench pgbench', 'Something that has to be done before the end of the week.', now(), now())
+       returning id, version
+     )
+     insert into task_service.events (type, subject, version) select 'task.created', id, version from task;\n`,
+  );
+  const options = ['-h', host, '-p', String(port), '-U', 'task_service', '-n', '-M', 'prepared', '-c', '10', '-j', '1'];
+  const run = async (seconds: number) => {
+    const { stdout } = await promisify(execFile)(
+      'pgbench',
+      [...options, '-T', String(seconds), '-f', script, database],
+      { env: { PATH: process.env.PATH, PGPASSWORD: 'task_service' } },
+    );
+    acknowledged.add('pgbench', { created: Number(/actually processed: (\d+)/.exec(stdout)?.[1]), changed: 0 });
+    return Number(/tps = ([\d.]+)/.exec(stdout)?.[1]);
+  };
+  if (!(await run(1).catch(() => undefined))) return undefined;
+  return async () => {
+    const unknown = {
+      p50Ms: NaN,
+      p99Ms: NaN,
+      serverCpuUs: NaN,
+      postgresCpuUs: NaN,
+      loadCpuUs: NaN,
+      rssMb: NaN,
+      disturbance: NaN,
+    };
+    const requestsPerSecond = await run(sampleSeconds);
+    return { server: 'pgbench', load: 'POST', connections: 10, requestsPerSecond, ...unknown, errors: 0 };
+  };
+}
+
+/** One of each server, load and number of connections. */
+function medians(all: Result[]): Result[] {
+  const groups = new Map<string, Result[]>();
+  for (const sample of all) {
+    const name = `${sample.server} ${sample.load} ${sample.connections}`;
+    groups.set(name, [...(groups.get(name) ?? []), sample]);
+  }
+  return [...groups.values()].map((group) => {
+    const [first] = group as [Result];
+    const median = (name: keyof Omit<Result, 'server' | 'load'>) => {
+      const sorted = group.map((each) => each[name]).sort((a, b) => a - b);
+      return (
+        ((sorted[Math.floor((sorted.length - 1) / 2)] ?? NaN) + (sorted[Math.ceil((sorted.length - 1) / 2)] ?? NaN)) / 2
+      );
+    };
+    return {
+      ...first,
+      requestsPerSecond: median('requestsPerSecond'),
+      p50Ms: median('p50Ms'),
+      p99Ms: median('p99Ms'),
+      serverCpuUs: median('serverCpuUs'),
+      postgresCpuUs: median('postgresCpuUs'),
+      loadCpuUs: median('loadCpuUs'),
+      rssMb: median('rssMb'),
+      disturbance: median('disturbance'),
+      errors: group.reduce((sum, { errors }) => sum + errors, 0),
+    };
+  });
+}
+
+/** One line for each load of a round. */
+function tell(round: number, connections: number, load: (typeof loadNames)[number]): void {
+  const place =
+    round +
+    (connectionCounts.indexOf(connections) + (loadNames.indexOf(load) + 1) / loadNames.length) /
+      connectionCounts.length;
+  const minutesLeft = ((performance.now() - roundsBeganAt) / 60_000) * (rounds / place - 1);
+  const rates = samples
+    .slice(-servers.services.length)
+    .map((each) => `${each.server} ${Math.round(each.requestsPerSecond)}`);
+  say(
+    `Round ${round + 1} of ${rounds}, about ${Math.ceil(minutesLeft)} min left: ${load}, ${connections} connections, ` +
+      `requests/s: ${rates.join(', ')}`,
+  );
+}
+
+function say(line: string): void {
+  console.error(line);
+}

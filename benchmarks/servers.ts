@@ -1,0 +1,154 @@
+/** The servers of a run: the product, its peers and the floors, each a process of its own. */
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { openSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import getPort from 'get-port';
+import type { Postgres } from '../scripts/postgres.ts';
+
+export const database = 'bench';
+const startTimeoutMs = 20_000;
+
+export interface Server {
+  /** One word, by which its rows are known. */
+  key: string;
+  name: string;
+  port: number;
+  child: ChildProcess;
+  pid: number;
+  /** Whether it refuses what the contract does not allow. */
+  validates: boolean;
+}
+
+/** Starts servers, each on the CPU `cpu` if there is one, with their output in `folder`. */
+export class Servers {
+  readonly services: Server[] = [];
+  readonly #folder: string;
+  readonly #cpu: number | undefined;
+  readonly #environment: Record<string, string>;
+  readonly #users = createServer(answerFeed);
+  readonly #children: ChildProcess[] = [];
+
+  constructor(folder: string, cpu: number | undefined, postgres: Postgres) {
+    this.#folder = folder;
+    this.#cpu = cpu;
+    this.#environment = {
+      NODE_ENV: 'production',
+      POSTGRES_HOST: postgres.host,
+      POSTGRES_PORT: String(postgres.port),
+      POSTGRES_DB: database,
+      POSTGRES_USER: 'task_service',
+      POSTGRES_PASSWORD: 'task_service',
+    };
+  }
+
+  /** The services that are compared, ready; answers with what was left out, and why. */
+  async startServices(): Promise<string[]> {
+    const usersPort = await getPort();
+    this.#users.listen(usersPort, '127.0.0.1');
+    const product = async (key: string, name: string, environment: Record<string, string>) => {
+      const users = { USER_SERVICE_URL: `http://127.0.0.1:${usersPort}`, METRICS_PORT: String(await getPort()) };
+      const command = [process.execPath, 'services/task-service/dist/main.js'];
+      this.services.push(await this.#start(key, name, command, { ...users, ...environment }));
+    };
+    // The first one makes the tables.
+    await product('product', 'task-service', {});
+    await product('plain', 'task-service, no fast lane', { FAST_LANE: 'false' });
+    for (const [key, name] of [
+      ['fastify', 'Fastify + pg'],
+      ['express', 'Express + EOV + pg'],
+      ['http', 'node:http + pg'],
+    ] as const) {
+      const contract = { CONTRACT: 'generated/task-service.yaml' };
+      this.services.push(await this.#start(key, name, [process.execPath, peer(`${key}.js`)], contract));
+    }
+    const goProgram = await this.#buildGo();
+    if (goProgram.error) return [goProgram.error];
+    this.services.push(await this.#start('go', 'Go + pgx', [goProgram.path], {}));
+    return [];
+  }
+
+  /** The server without a database, with a page as large as that of the first service. */
+  async startFloors(): Promise<Server> {
+    const page = await fetch(`http://127.0.0.1:${this.services[0]?.port}/tasks`);
+    const environment = { PAGE_BYTES: String((await page.arrayBuffer()).byteLength) };
+    return this.#start(
+      'floors',
+      'node:http, no database',
+      [process.execPath, peer('floors.js')],
+      environment,
+      '/health',
+    );
+  }
+
+  async stop(): Promise<void> {
+    this.#users.close();
+    this.#users.closeAllConnections();
+    await Promise.all(
+      this.#children.map(async (child) => {
+        child.kill('SIGKILL');
+        if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+      }),
+    );
+  }
+
+  async #start(
+    key: string,
+    name: string,
+    command: string[],
+    environment: Record<string, string>,
+    readyPath = '/tasks',
+  ): Promise<Server> {
+    const port = await getPort();
+    const [program = '', ...parameters] =
+      this.#cpu === undefined ? command : ['taskset', '-c', String(this.#cpu), ...command];
+    const log = join(this.#folder, `${key}.log`);
+    const child = spawn(program, parameters, {
+      // A file, as what collects a container's log reads it without making it wait.
+      stdio: ['ignore', openSync(log, 'a'), 'inherit'],
+      env: { PATH: process.env.PATH, ...this.#environment, ...environment, PORT: String(port) },
+    });
+    this.#children.push(child);
+    const deadline = Date.now() + startTimeoutMs;
+    while (!(await isReady(`http://127.0.0.1:${port}${readyPath}`))) {
+      if (child.exitCode !== null || Date.now() > deadline) throw new Error(`${name} does not start`);
+      await sleep(50);
+    }
+    return { key, name, port, child, pid: child.pid ?? 0, validates: key !== 'http' };
+  }
+
+  async #buildGo(): Promise<{ path: string; error?: string }> {
+    const path = join(this.#folder, 'go-peer');
+    try {
+      await promisify(execFile)('go', ['build', '-o', path, '.'], { cwd: 'benchmarks/peers/go', timeout: 300_000 });
+      return { path };
+    } catch (error) {
+      const { code, stderr } = error as { code?: string; stderr?: string };
+      const reason =
+        code === 'ENOENT' ? 'Go is not installed' : `it could not be built: ${stderr?.trim() ?? String(code)}`;
+      return { path, error: `Go + pgx is left out, because ${reason}.` };
+    }
+  }
+}
+
+function peer(file: string): string {
+  return new URL(`peers/${file}`, import.meta.url).pathname;
+}
+
+async function isReady(url: string): Promise<boolean> {
+  const response = await fetch(url).catch(() => undefined);
+  await response?.arrayBuffer();
+  return response?.status === 200;
+}
+
+/** The user service, as far as the task service asks it when nobody is given a task: nothing happens to users. */
+function answerFeed(req: IncomingMessage, res: ServerResponse): void {
+  const waitSeconds = Number(new URL(req.url ?? '', 'http://localhost').searchParams.get('wait'));
+  setTimeout(() => {
+    res.setHeader('Content-Type', 'application/json');
+    res.end(JSON.stringify({ items: [], nextCursor: null }));
+  }, waitSeconds * 1000).unref();
+}
