@@ -5,7 +5,7 @@
  * rows with acknowledged writes after it: exit code 1 when they differ or a request failed.
  *
  * It takes about a quarter of an hour; `--quick` takes 64 connections only and three rounds, in three minutes. `--write`
- * puts what was measured into `benchmarks/README.md` and `benchmarks/results/`, `--json` prints it as JSON.
+ * puts what was measured into `benchmarks/README.md` and `benchmarks/results/` if nothing failed, `--json` prints it as JSON.
  */
 import { execFile, fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -46,8 +46,14 @@ const samples: Result[] = [];
 let retaken = 0;
 let failed = 0;
 let roundsBeganAt = 0;
+const interruption = new AbortController();
 
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void stop().finally(() => process.exit(1)));
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => {
+    interruption.abort();
+    void stop().finally(() => process.exit(1));
+  });
+}
 try {
   await createDatabase(postgres, database, ['task-service']);
   const db = await openDatabase(postgres);
@@ -76,15 +82,21 @@ try {
     leftOut,
     retaken,
     writes: acknowledged.total,
+    differences,
     results: medians(samples),
   };
   await db.end();
   if (process.argv.includes('--json')) console.log(JSON.stringify({ ...run, figures: figuresOf(run) }, null, 2));
   else console.log(tablesOf(run));
-  if (process.argv.includes('--write')) await writeResults(run);
-  differences.forEach(say);
-  if (failed > 0) say(`${failed} requests were not answered as they should be.`);
-  if (differences.length > 0 || failed > 0) process.exitCode = 1;
+  if (differences.length > 0 || failed > 0) {
+    process.exitCode = 1;
+    say(
+      `The run failed: ${failed} requests not answered as they should be, ${differences.length} differences in the tables.`,
+    );
+  } else if (process.argv.includes('--write')) await writeResults(run);
+} catch (error) {
+  // What is stopped under way fails.
+  if (!interruption.signal.aborted) throw error;
 } finally {
   await stop();
 }
@@ -245,6 +257,7 @@ async function play(
   beforeIt();
   send('go');
   const outcome = (await answerOf(generator)) as Outcome;
+  if (server.child.exitCode !== null || server.child.signalCode !== null) throw new Error(`${server.name} has ended`);
   acknowledged.add(server.key, outcome);
   for (const [kind, count] of Object.entries(outcome.errors)) {
     failed += count;

@@ -176,7 +176,8 @@ class Client {
         },
       },
     });
-    this.connected = once(this.#socket, 'connect');
+    // Or refused: then it fails when it is to play.
+    this.connected = Promise.race([once(this.#socket, 'connect'), once(this.#socket, 'close')]).catch(() => undefined);
     this.#socket.on('error', (error) => {
       run.fail(error.message);
     });
@@ -188,6 +189,7 @@ class Client {
 
   /** Asks again and again until the time is over. */
   async play(): Promise<void> {
+    if (this.#socket.destroyed) return;
     const ended = new Promise<void>((resolve) => {
       this.#end = resolve;
     });

@@ -37,8 +37,9 @@ export interface Run {
   leftOut: string[];
   /** Samples that were taken again because others were busy. */
   retaken: number;
-  /** Writes acknowledged by all servers. */
+  /** Writes acknowledged by all servers, and what the tables have otherwise, one line each. */
   writes: number;
+  differences: string[];
   results: Result[];
 }
 
@@ -157,7 +158,6 @@ function rowsOf(run: Run, load: LoadName): string[][] {
   const shown = run.results
     .filter((each) => each.load === load || each.load === floorOf[load])
     .sort((a, b) => a.connections - b.connections);
-  const percent = (share: number) => (Number.isNaN(share) ? '' : `${(share * 100).toFixed(0)} %`);
   const rows = shown.map((each) => {
     const fastify = shown.find(({ server, connections }) => server === 'fastify' && connections === each.connections);
     const share = (us: number) => percent((us * each.requestsPerSecond) / 1e6);
@@ -195,16 +195,28 @@ function conditionsOf(run: Run): string {
   const place = run.pinned
     ? 'Each server on one CPU, PostgreSQL and the load on another.'
     : 'Nothing was kept to a CPU of its own: the system or the machine does not allow it.';
+  const disturbances = run.results.map(({ disturbance }) => disturbance).filter((each) => !Number.isNaN(each));
+  const most = Math.max(...disturbances);
   return [
     `${run.date}, ${versions.join(', ')}; ${run.machine}.`,
     `Medians of ${run.rounds} rounds of ${run.sampleSeconds} s each, PostgreSQL durable as it comes. ${place}`,
-    `${run.retaken} samples were taken again because others were busy. ${run.writes} writes were acknowledged.`,
+    ...(disturbances.length > 0
+      ? [
+          `${run.retaken} samples were taken again because others were busy; in the medians these use up to ${percent(most)} of a CPU.`,
+        ]
+      : []),
+    `${run.writes} writes were acknowledged${run.differences.length > 0 ? '' : ', and found in the tables'}.`,
+    ...run.differences,
     ...run.leftOut,
   ].join('\n');
 }
 
 function show(number: number, digits: number): string {
   return Number.isNaN(number) ? '' : number.toFixed(digits);
+}
+
+function percent(share: number): string {
+  return Number.isNaN(share) ? '' : `${(share * 100).toFixed(0)} %`;
 }
 
 function align(rows: string[][]): string {
