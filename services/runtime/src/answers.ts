@@ -25,7 +25,7 @@ type Handler = (request: Asked & { db: Queryable; signal: AbortSignal }) => Prom
 
 /** Calls the operation's handler, once for each idempotency key. */
 export function answers({ handlers, db, health }: Pick<Service, 'handlers' | 'db' | 'health'>): Answers {
-  return async (operation, asked, res) => {
+  return (operation, asked, res) => {
     const { operationId } = operation;
     const handle = (handlers as Record<string, Handler | undefined>)[operationId];
     if (!handle) throw new Error(`no handler for ${operationId}`);

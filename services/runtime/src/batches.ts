@@ -17,8 +17,8 @@ export function batched<Argument, Result>(
   run: (db: Queryable, args: Argument[]) => Promise<Result[]>,
 ): (db: Queryable, arg: Argument) => Promise<Result> {
   const batches = new WeakMap<Database, Batches<Argument, Result>>();
-  return async (db, arg) => {
-    if (!(db instanceof Database)) return (await run(db, [arg]))[0] as Result;
+  return (db, arg) => {
+    if (!(db instanceof Database)) return run(db, [arg]).then(([result]) => result as Result);
     const own = batches.get(db) ?? new Batches((args) => run(db, args));
     batches.set(db, own);
     return own.add(arg);
@@ -33,7 +33,7 @@ export function shared<Argument, Result>(
   run: (db: Queryable, arg: Argument) => Promise<Result>,
 ): (db: Queryable, arg: Argument) => Promise<Result> {
   const readings = new WeakMap<Database, Map<string, Batches<Argument, Result>>>();
-  return async (db, arg) => {
+  return (db, arg) => {
     if (!(db instanceof Database)) return run(db, arg);
     const own = readings.get(db) ?? new Map<string, Batches<Argument, Result>>();
     readings.set(db, own);

@@ -12,17 +12,17 @@ export interface Known {
   /** When it came, of `performance.now()`. */
   beganMs: number;
   /** What it asks for, once that is known. */
-  operation?: Operation;
+  operation: Operation | undefined;
   /** Whether it is HEAD, which is GET without the body (RFC 9110 §9.3.2). */
-  head?: boolean;
+  head: boolean;
   /** The parameters of its path. */
-  params?: Record<string, string>;
+  params: Record<string, string> | undefined;
   /** Which of the media types that the operation answers with the client likes best. */
-  accept?: string;
+  accept: string | undefined;
   /** The body, where it was read already. */
-  bytes?: Buffer;
+  bytes: Buffer | undefined;
   /** Why it failed, where that is the service's own fault. */
-  error?: Error;
+  error: Error | undefined;
 }
 
 export type Incoming = IncomingMessage & { originalUrl: string };
@@ -34,7 +34,18 @@ export function begin(req: IncomingMessage, res: ServerResponse): asserts res is
   const given = headers['x-request-id'];
   const requestId = typeof given === 'string' && /^[A-Za-z0-9._~:/+=@-]{1,128}$/.test(given) ? given : randomUUID();
   (req as Incoming).originalUrl = url;
-  (res as Outgoing).locals = { requestId, url, beganMs: performance.now() };
+  // All fields from the start, so that the engine keeps one shape for all requests.
+  (res as Outgoing).locals = {
+    requestId,
+    url,
+    beganMs: performance.now(),
+    operation: undefined,
+    head: false,
+    params: undefined,
+    accept: undefined,
+    bytes: undefined,
+    error: undefined,
+  };
 }
 
 /** A path without its query. */

@@ -97,10 +97,9 @@ function lanesOf({ document: { components } }: Contract): (operation: Operation)
   function laneFor(operation: Operation): Lane | undefined {
     const { requestBody, responses } = operation;
     const answers = [...responses].flatMap(([status, { content }]) => (status < 400 ? Object.keys(content) : []));
-    const reads = Object.keys(requestBody?.content ?? {});
-    const isJson = [...answers, ...reads].every((type) => type === 'application/json');
-    if (!isJson || !operation.parameters.every(isSimple)) return undefined;
     const schema = requestBody?.content['application/json']?.schema;
+    const isJson = answers.every((type) => type === 'application/json') && Boolean(schema) === Boolean(requestBody);
+    if (!isJson || !operation.parameters.every(isSimple)) return undefined;
     return {
       takes: (req) => accepts(req) && (schema ? sendsJson(req.headers) : sendsNothing(req.headers)),
       read: reader(operation, compile(parameters, partsOf(operation))),

@@ -31,7 +31,8 @@ export interface Replies {
 /** `always` are the headers of every answer; `faultsOf` says what is wrong with one, where answers are held to the contract. */
 export function replies(contract: Contract, health: Health, always: string[], faultsOf: FaultsOf | undefined): Replies {
   function send(res: Outgoing, { status, headers, body, stream }: Reply): void {
-    const all = always.concat('X-Request-Id', res.locals.requestId, headers);
+    const all = always.slice();
+    all.push('X-Request-Id', res.locals.requestId, ...headers);
     // What began before the stop ends after it, and a stream has no next request: their connections must not be kept.
     if (stream || health.stopping.aborted) all.push('Connection', 'close');
     if (body !== undefined) all.push('Content-Length', String(Buffer.byteLength(body)));

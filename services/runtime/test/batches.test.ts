@@ -41,7 +41,7 @@ const insertAll = async (queryable: Queryable, numbers: number[]) => {
 const insert = batched(insertAll);
 const count = shared(async (queryable: Queryable, from: number) => {
   sent.push([from]);
-  const text = 'select count(*)::int, pg_sleep(0.05) from task_service.numbers where number >= $1';
+  const text = 'select count(*)::int, pg_sleep(0.2) from task_service.numbers where number >= $1';
   const [row] = await queryable.query<{ count: number }>({ text, values: [from] });
   return row?.count;
 });
@@ -160,7 +160,8 @@ describe('shared', () => {
 
   it('never answers with what was read before somebody asked', async () => {
     const early = count(db, 1);
-    await turn();
+    const reading = `select from pg_stat_activity where state = 'active' and query like 'select count(*)::int, pg_sleep%'`;
+    while ((await onlooker.query(reading)).rowCount === 0);
     await insert(db, 1);
     expect([await count(db, 1), await early]).toEqual([1, 0]);
   });

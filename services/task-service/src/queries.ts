@@ -74,47 +74,98 @@ function toTask({ title, description, status, priority, dueDate, assigneeId, lab
 /** What became of a task that was to be changed. */
 type Change = Task | 'not found' | 'stale' | 'unknown assignee';
 
-/** Changes a task that has one of `versions` (null is any), and writes the event that tells of it. */
+/** The changes to a task that has one of these versions; null is any. */
+interface Edit {
+  taskId: string;
+  changes: TaskChanges;
+  versions: string[] | null;
+}
+
+/**
+ * Changes a task that has one of `versions` (null is any), and writes the event that tells of it: in one statement with the
+ * others that come at the same time, unless it may have to wait, for somebody who changes the same task or for its assignee.
+ */
 export async function updateTask(
   db: Queryable,
-  id: string,
+  taskId: string,
   changes: TaskChanges,
   versions: string[] | null,
 ): Promise<Change> {
-  const assignees = await meetAssignees(db, [changes]);
-  const [row] = await db.query<Task & { found: boolean; assignable: boolean }>({
-    name: 'update-task',
-    text: `with ${lockAssignees('$4')},
+  const edit = { taskId, changes, versions };
+  const change = changes.assigneeId ? 'busy' : await updateUnassigned(db, edit);
+  if (change !== 'busy') return change;
+  const [waited] = await updateTasks(db, [edit], 'for update');
+  return waited as Change;
+}
+
+const updateUnassigned = batched(async (db, edits: Edit[]) => {
+  // Of several for one task the first.
+  const first = new Map([...edits].reverse().map((edit) => [edit.taskId, edit]));
+  const own = [...first.values()];
+  const changes = await updateTasks(db, own, 'for update skip locked');
+  return edits.map((edit) =>
+    first.get(edit.taskId) === edit ? (changes[own.indexOf(edit)] as Change | 'busy') : 'busy',
+  );
+});
+
+/** What became of each, in order; `busy` when somebody else is changing it and `lock` does not wait. */
+async function updateTasks(
+  db: Queryable,
+  edits: Edit[],
+  lock: 'for update' | 'for update skip locked',
+): Promise<(Change | 'busy')[]> {
+  const assignees = await meetAssignees(
+    db,
+    edits.map(({ changes }) => changes),
+  );
+  const rows = await db.query<Task & { taskId: string; found: boolean; free: boolean; assignable: boolean }>({
+    name: `update-tasks ${lock}`,
+    // The assignee is locked before the task, as whoever takes tasks from a deleted user does it.
+    text: `with ${lockAssignees('$2')},
+           edit as (
+             select * from json_to_recordset($1) as edit ("taskId" uuid, changes jsonb, versions text[])
+           ),
+           free as (
+             select id as "taskId" from task_service.tasks
+             where id = any ($3::uuid[]) and (select count(*) from assignee) = cardinality($2::uuid[])
+             order by id
+             ${lock}
+           ),
            task as (
              update task_service.tasks set
-               title = coalesce($2::jsonb ->> 'title', title),
-               description = coalesce($2 ->> 'description', description),
-               status = coalesce($2 ->> 'status', status),
-               priority = coalesce(($2 ->> 'priority')::task_service.priority, priority),
-               due_date = case when $2 ? 'dueDate' then ($2 ->> 'dueDate')::date else due_date end,
-               assignee_id = case when $2 ? 'assigneeId' then ($2 ->> 'assigneeId')::uuid else assignee_id end,
-               labels = case when $2 ? 'labels' then array(select jsonb_array_elements_text($2 -> 'labels')) else labels end,
-               completed_at = case coalesce($2 ->> 'status', status) when 'done' then coalesce(completed_at, now()) end,
+               title = coalesce(changes ->> 'title', title),
+               description = coalesce(changes ->> 'description', description),
+               status = coalesce(changes ->> 'status', status),
+               priority = coalesce((changes ->> 'priority')::task_service.priority, priority),
+               due_date = case when changes ? 'dueDate' then (changes ->> 'dueDate')::date else due_date end,
+               assignee_id = case when changes ? 'assigneeId' then (changes ->> 'assigneeId')::uuid else assignee_id end,
+               labels = case when changes ? 'labels' then array(select jsonb_array_elements_text(changes -> 'labels'))
+                 else labels end,
+               completed_at = case coalesce(changes ->> 'status', status) when 'done' then coalesce(completed_at, now()) end,
                updated_at = greatest(now(), updated_at),
                version = version + 1
-             where id = $1 and ($3::text[] is null or version::text = any ($3))
-               and (select count(*) from assignee) = cardinality($4::uuid[])
+             from edit
+             where id = any ($3::uuid[]) and id = "taskId" and id in (select "taskId" from free)
+               and (versions is null or version::text = any (versions))
              returning ${columns}
            ),
            event as (
              insert into task_service.events (type, subject, version) select 'task.updated', id, version from task
            )
-           select task.*, found, assignable
-           from (select exists (select from task_service.tasks where id = $1) as found,
-             (select count(*) from assignee) = cardinality($4::uuid[]) as assignable) as facts
-           left join task on true`,
-    values: [id, JSON.stringify(changes), versions, assignees],
+           select task.*, "taskId", free."taskId" is not null as free,
+             "taskId" in (select id from task_service.tasks where id = any ($3::uuid[])) as found,
+             (select count(*) from assignee) = cardinality($2::uuid[]) as assignable
+           from edit left join free using ("taskId") left join task on task.id = "taskId"`,
+    values: [JSON.stringify(edits), assignees, edits.map(({ taskId }) => taskId)],
   });
-  const { found, assignable, ...task } = row as NonNullable<typeof row>;
-  // Where the left join finds nothing, all its columns are null.
-  if ((task.id as string | null) !== null) return task;
-  if (found && !assignable) return 'unknown assignee';
-  return missed(found, versions);
+  const outcomes = new Map(rows.map(({ taskId, ...outcome }) => [taskId, outcome]));
+  return edits.map(({ taskId, versions }) => {
+    const { found, free, assignable, ...task } = outcomes.get(taskId) as Omit<(typeof rows)[number], 'taskId'>;
+    // Where the left join finds nothing, all its columns are null.
+    if ((task.id as string | null) !== null) return task;
+    if (found && !assignable) return 'unknown assignee';
+    return found && !free && lock !== 'for update' ? 'busy' : missed(found, versions);
+  });
 }
 
 /** Deletes a task that has one of `versions` (null is any), and writes the event that tells of it. */
