@@ -57,6 +57,7 @@ interface Figure {
 const names: Record<string, string> = {
   product: 'task-service',
   plain: 'task-service, no fast lane',
+  paths: 'task-service, 30 more paths',
   fastify: 'Fastify + pg',
   express: 'Express + EOV + pg',
   http: 'node:http + pg, no validation',
@@ -113,6 +114,8 @@ export function figuresOf({ results }: Run): Figure[] {
     const { serverCpuUs = NaN, postgresCpuUs = NaN } = find(server, 'POST') ?? {};
     return serverCpuUs + postgresCpuUs;
   };
+  const moreCpu = (server: string, load: LoadName) =>
+    (find(server, load)?.serverCpuUs ?? NaN) / (find('product', load)?.serverCpuUs ?? NaN);
   const p50 = (server: string) => find(server, 'POST', 1)?.p50Ms ?? NaN;
   const atLeast = (name: string, value: number, must: number, stretch: number) => judge({ name, value, must, stretch });
   const atMost = (name: string, value: number, must: number, stretch: number) =>
@@ -135,6 +138,7 @@ export function figuresOf({ results }: Run): Figure[] {
       1.05,
       p50('go') / p50('fastify'),
     ),
+    atMost('30 more paths: CPU of the server for get one', moreCpu('paths', 'get'), 1.05, 1),
     atMost('256 connections: memory of task-service, MB', find('product', 'POST', 256)?.rssMb ?? NaN, 120, 120),
   ];
 }

@@ -2,14 +2,19 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
+import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import getPort from 'get-port';
+import { parse, stringify } from 'yaml';
 import type { Postgres } from '../scripts/postgres.ts';
+import { commandOf } from '../scripts/system.ts';
 
 export const database = 'bench';
+/** Of the repository: this is compiled to another depth than it stands in. */
+const root = process.cwd();
 const startTimeoutMs = 20_000;
 
 export interface Server {
@@ -49,14 +54,19 @@ export class Servers {
   async startServices(): Promise<string[]> {
     const usersPort = await getPort();
     this.#users.listen(usersPort, '127.0.0.1');
-    const product = async (key: string, name: string, environment: Record<string, string>) => {
+    const product = async (
+      key: string,
+      name: string,
+      environment: Record<string, string>,
+      command = commandOf('task-service', root),
+    ) => {
       const users = { USER_SERVICE_URL: `http://127.0.0.1:${usersPort}`, METRICS_PORT: String(await getPort()) };
-      const command = [process.execPath, 'services/task-service/dist/main.js'];
-      this.services.push(await this.#start(key, name, command, { ...users, ...environment }));
+      this.services.push(await this.#start(key, name, [process.execPath, ...command], { ...users, ...environment }));
     };
     // The first one makes the tables.
     await product('product', 'task-service', {});
     await product('plain', 'task-service, no fast lane', { FAST_LANE: 'false' });
+    await product('paths', 'task-service, 30 more paths', {}, await this.#withMorePaths(30));
     for (const [key, name] of [
       ['fastify', 'Fastify + pg'],
       ['express', 'Express + EOV + pg'],
@@ -120,6 +130,28 @@ export class Servers {
     return { key, name, port, child, pid: child.pid ?? 0, validates: key !== 'http' };
   }
 
+  /** The command of a copy of the task service whose contract has more paths, all before its own. */
+  async #withMorePaths(count: number): Promise<string[]> {
+    const copy = join(this.#folder, 'paths');
+    await mkdir(join(copy, 'services/task-service'), { recursive: true });
+    const own = ['dist', 'migrations', 'node_modules'].map((name) => `services/task-service/${name}`);
+    for (const place of ['node_modules', 'services/runtime', ...own]) {
+      await symlink(join(root, place), join(copy, place));
+    }
+    await cp(join(root, 'generated'), join(copy, 'generated'), { recursive: true });
+    const file = join(copy, 'generated/task-service.yaml');
+    const contract = parse(await readFile(file, 'utf8')) as { paths: Record<string, Record<string, object>> };
+    const more = Array.from({ length: count }, (_, number) =>
+      Object.entries(contract.paths).map(([path, item]) => [`/more-${number}${path}`, renamed(item, number)] as const),
+    );
+    contract.paths = { ...Object.fromEntries(more.flat().slice(0, count)), ...contract.paths };
+    await writeFile(file, stringify(contract));
+    // Else the links would lead it back to the contract that they come from.
+    const flags = ['--preserve-symlinks', '--preserve-symlinks-main'];
+    const command = commandOf('task-service', root).slice(0, -1);
+    return [...command, ...flags, join(copy, 'services/task-service/dist/main.js')];
+  }
+
   async #buildGo(): Promise<{ path: string; error?: string }> {
     const path = join(this.#folder, 'go-peer');
     try {
@@ -132,6 +164,16 @@ export class Servers {
       return { path, error: `Go + pgx is left out, because ${reason}.` };
     }
   }
+}
+
+/** An operation's id stands once in a contract. */
+function renamed(item: Record<string, object>, number: number): Record<string, object> {
+  return Object.fromEntries(
+    Object.entries(item).map(([method, operation]) => {
+      const { operationId } = operation as { operationId?: string };
+      return [method, operationId ? { ...operation, operationId: `${operationId}${number}` } : operation];
+    }),
+  );
 }
 
 function peer(file: string): string {

@@ -3,7 +3,7 @@
  * `npm start` runs, and on a throw-away database the sandbox.
  */
 import { randomInt } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -128,7 +128,7 @@ export class System {
     const usersUrl = `http://localhost:${this.#options.port}/user`;
     const places = { PORT: String(port), METRICS_PORT: String(metricsPort), USER_SERVICE_URL: usersUrl };
     const replica = runReplica({
-      command: [entryOf(service)],
+      command: commandOf(service),
       environment: { ...defaults, ...process.env, ...database.environmentOf(service), ...places },
       print: (line) => {
         this.#options.print(name, colour, line);
@@ -192,6 +192,14 @@ async function until(condition: () => boolean | Promise<boolean>, stopped: Abort
   return true;
 }
 
-function entryOf(service: string): string {
-  return join(root, 'services', service, 'dist/main.js');
+function entryOf(service: string, folder = root): string {
+  return join(folder, 'services', service, 'dist/main.js');
+}
+
+/** What node is given to run a service that was built in `folder`: the flags that it has in its image, and its entry. */
+export function commandOf(service: string, folder = root): string[] {
+  const dockerfile = readFileSync(join(folder, 'services/Dockerfile'), 'utf8');
+  const [, command = '[]'] = /^CMD (\[.*\])$/m.exec(dockerfile) ?? [];
+  const flags = (JSON.parse(command) as string[]).slice(1, -1);
+  return [...flags, entryOf(service, folder)];
 }

@@ -54,12 +54,13 @@ export function createService(service: Service): Server {
   const app = createApp(service, shareAcrossOrigins, answer, out);
   const serve = service.fastLane ? fastLane(contract, answer, out, app) : app;
   const options = { requireHostHeader: false, requestTimeout: 30_000, headersTimeout: 10_000, ...classesOf(app) };
+  function over(this: Outgoing): void {
+    metrics.observe(this);
+    logRequest(logger, this);
+  }
   return createServer(options, (req, res) => {
     begin(req, res);
-    res.once('close', () => {
-      metrics.observe(res);
-      logRequest(logger, res);
-    });
+    res.on('close', over);
     if (health.stopping.aborted) res.setHeader('Connection', 'close');
     serve(req, res);
   });
