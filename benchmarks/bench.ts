@@ -147,9 +147,7 @@ async function warmUp(all: Server[]): Promise<void> {
 }
 
 function loadsOf({ key }: Server): readonly LoadName[] {
-  if (key === 'floors') return ['echo', 'page', 'health'];
-  // More paths cost the same whatever is asked for, or as much more.
-  return key === 'paths' ? ['get'] : loadNames;
+  return key === 'floors' ? ['echo', 'page', 'health'] : loadNames;
 }
 
 /** Each load at each number of connections once for each server, another server first in each round. */
@@ -166,7 +164,7 @@ async function runRound(
   for (const connections of connectionCounts) {
     for (const load of loadNames) {
       for (const server of rotated(servers.services, round)) {
-        if (loadsOf(server).includes(load)) await takeSample(server, load, connections, round, postmaster);
+        await takeSample(server, load, connections, round, postmaster);
       }
       tell(round, connections, load);
     }
@@ -367,7 +365,7 @@ function tell(round: number, connections: number, load: (typeof loadNames)[numbe
       connectionCounts.length;
   const minutesLeft = ((performance.now() - roundsBeganAt) / 60_000) * (rounds / place - 1);
   const rates = samples
-    .slice(-servers.services.filter((server) => loadsOf(server).includes(load)).length)
+    .slice(-servers.services.length)
     .map((each) => `${each.server} ${Math.round(each.requestsPerSecond)}`);
   say(
     `Round ${round + 1} of ${rounds}, about ${Math.ceil(minutesLeft)} min left: ${load}, ${connections} connections, ` +
