@@ -1,7 +1,7 @@
 /** A request and its answer, as every part of the runtime sees them: Node's own, with what is known of them beside. */
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Operation } from './contract.ts';
+import { newId } from './ids.ts';
 
 /** What is known of a request; Express has it as `res.locals`. */
 export interface Known {
@@ -32,7 +32,7 @@ export type Outgoing = ServerResponse & { locals: Known };
 export function begin(req: IncomingMessage, res: ServerResponse): asserts res is Outgoing {
   const { url = '/', headers } = req;
   const given = headers['x-request-id'];
-  const requestId = typeof given === 'string' && /^[A-Za-z0-9._~:/+=@-]{1,128}$/.test(given) ? given : randomUUID();
+  const requestId = typeof given === 'string' && /^[A-Za-z0-9._~:/+=@-]{1,128}$/.test(given) ? given : newId();
   (req as Incoming).originalUrl = url;
   // All fields from the start, so that the engine keeps one shape for all requests.
   (res as Outgoing).locals = {
