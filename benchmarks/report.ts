@@ -99,7 +99,7 @@ export async function describeRun(db: pg.Client): Promise<Pick<Run, 'date' | 've
       ),
       pgx: /pgx\/v5 v(\S+)/.exec(goModule)?.[1] ?? '',
     },
-    machine: `${cpus().length} × ${model}, ${type()} ${release()} ${arch()}`,
+    machine: `${cpus().length} × ${model}, ${type()} ${release().split('-', 1)[0]} ${arch()}`,
   };
 }
 
