@@ -15,6 +15,8 @@ export interface Known {
   operation: Operation | undefined;
   /** Whether it is HEAD, which is GET without the body (RFC 9110 §9.3.2). */
   head: boolean;
+  /** The methods that its path has, where it has not the one that was asked for. */
+  allowed: string | undefined;
   /** The parameters of its path. */
   params: Record<string, string> | undefined;
   /** Which of the media types that the operation answers with the client likes best. */
@@ -25,7 +27,6 @@ export interface Known {
   error: Error | undefined;
 }
 
-export type Incoming = IncomingMessage & { originalUrl: string };
 export type Outgoing = ServerResponse & { locals: Known };
 
 /** Writes down what is known of a request when it comes. */
@@ -33,7 +34,6 @@ export function begin(req: IncomingMessage, res: ServerResponse): asserts res is
   const { url = '/', headers } = req;
   const given = headers['x-request-id'];
   const requestId = typeof given === 'string' && /^[A-Za-z0-9._~:/+=@-]{1,128}$/.test(given) ? given : newId();
-  (req as Incoming).originalUrl = url;
   // All fields from the start, so that the engine keeps one shape for all requests.
   (res as Outgoing).locals = {
     requestId,
@@ -41,6 +41,7 @@ export function begin(req: IncomingMessage, res: ServerResponse): asserts res is
     beganMs: performance.now(),
     operation: undefined,
     head: false,
+    allowed: undefined,
     params: undefined,
     accept: undefined,
     bytes: undefined,

@@ -13,13 +13,19 @@ import { headersOf, type Answers, type Asked } from './answers.ts';
 import type { Contract, Operation, Parameter } from './contract.ts';
 import type { Outgoing } from './exchange.ts';
 import type { Replies } from './replies.ts';
-import { routesOf } from './routes.ts';
+import { expectationOf, isEscaped, isInteger } from './requests.ts';
+import type { RouteOf } from './routes.ts';
 
 type Listener = (req: IncomingMessage, res: Outgoing) => void;
 
 /** Makes the listener that answers what is plainly valid, and gives everything else to `otherwise`. */
-export function fastLane(contract: Contract, answer: Answers, out: Replies, otherwise: Listener): Listener {
-  const routeOf = routesOf(contract);
+export function fastLane(
+  contract: Contract,
+  routeOf: RouteOf,
+  answer: Answers,
+  out: Replies,
+  otherwise: Listener,
+): Listener {
   const laneOf = lanesOf(contract);
 
   async function serve(req: IncomingMessage, res: Outgoing, operation: Operation, asked: Asked): Promise<void> {
@@ -68,15 +74,6 @@ function isPlain(url: string, mark: number, { host, origin }: IncomingHttpHeader
   return escape < 0 || (mark >= 0 && escape > mark && isEscaped(url));
 }
 
-function isEscaped(text: string): boolean {
-  try {
-    decodeURIComponent(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** How the requests of one operation are read. */
 interface Lane {
   /** Whether the client takes what the operation answers, and sends what it reads. */
@@ -95,8 +92,8 @@ function lanesOf({ document: { components } }: Contract): (operation: Operation)
   const lanes = new Map<Operation, Lane | undefined>();
 
   function laneFor(operation: Operation): Lane | undefined {
-    const { requestBody, responses } = operation;
-    const answers = [...responses].flatMap(([status, { content }]) => (status < 400 ? Object.keys(content) : []));
+    const { requestBody } = operation;
+    const { answers } = expectationOf(operation);
     const schema = requestBody?.content['application/json']?.schema;
     const isJson = answers.every((type) => type === 'application/json') && Boolean(schema) === Boolean(requestBody);
     if (!isJson || !operation.parameters.every(isSimple)) return undefined;
@@ -137,7 +134,7 @@ function partsOf({ parameters }: Operation): object {
 }
 
 function reader(operation: Operation, validate: ValidateFunction): Lane['read'] {
-  const integers = operation.parameters.flatMap(({ schema, name }) => (schema.type === 'integer' ? [name] : []));
+  const { integers } = expectationOf(operation);
   return (path, text, headers) => {
     const query = text === '' ? {} : parse(text);
     for (const name in query)
@@ -151,10 +148,6 @@ function reader(operation: Operation, validate: ValidateFunction): Lane['read'] 
     };
     return validate(asked) ? asked : undefined;
   };
-}
-
-function isInteger(value: unknown): boolean {
-  return typeof value === 'string' && /^-?\d+$/.test(value);
 }
 
 function bodyReader(validate: ValidateFunction): (bytes: Buffer) => unknown {

@@ -5,7 +5,7 @@ import type { Operation } from './contract.ts';
 import { pathOf, type Outgoing } from './exchange.ts';
 import type { ProblemDetails } from './handlers.ts';
 import { InvalidRequest, notJson, Refused } from './problems.ts';
-import type { Route } from './routes.ts';
+import type { RouteOf } from './routes.ts';
 
 /** Refuses what Express would let pass or alter silently: no Host (RFC 9112 §3.2), escapes that are not UTF-8. */
 export const refuseMalformed: RequestHandler = (req, _res, next) => {
@@ -20,7 +20,8 @@ export const refuseMalformed: RequestHandler = (req, _res, next) => {
   next();
 };
 
-function isEscaped(part: string): boolean {
+/** Whether what is escaped in an address is UTF-8. */
+export function isEscaped(part: string): boolean {
   try {
     decodeURIComponent(part);
     return true;
@@ -30,7 +31,7 @@ function isEscaped(part: string): boolean {
 }
 
 /** Finds what is asked for, and checks what the contract says of how it is asked for. */
-export function findOperation(routeOf: (path: string) => Route | undefined): RequestHandler {
+export function findOperation(routeOf: RouteOf): RequestHandler {
   const expectations = new Map<Operation, Expectation>();
   return (req, res, next) => {
     const route = routeOf(pathOf(req.url));
@@ -39,24 +40,33 @@ export function findOperation(routeOf: (path: string) => Route | undefined): Req
       return;
     }
     const { resource, params } = route;
+    const { locals } = res as unknown as Outgoing;
     // HEAD is GET without the body (RFC 9110 §9.3.2), which Node leaves out by itself.
-    res.locals.head = req.method === 'HEAD';
-    if (res.locals.head) req.method = 'GET';
+    locals.head = req.method === 'HEAD';
+    if (locals.head) req.method = 'GET';
     const operation = resource.operations.get(req.method);
     if (!operation) {
-      refuseMethod(req, res, resource.allowed);
+      locals.allowed = resource.allowed;
+      next();
       return;
     }
     const expected = expectations.get(operation) ?? expectationOf(operation);
     expectations.set(operation, expected);
-    res.locals.operation = operation;
+    locals.operation = operation;
     for (const name in params) params[name] = decodeURIComponent(params[name] as string);
-    res.locals.params = params;
-    res.locals.accept = checkMediaTypes(req, expected);
+    locals.params = params;
+    locals.accept = checkMediaTypes(req, expected);
     checkIntegers(req, expected);
     next();
   };
 }
+
+/** Refuses another method than the path has. */
+export const refuseOtherMethod: RequestHandler = (req, res, next) => {
+  const { allowed } = (res as unknown as Outgoing).locals;
+  if (allowed) refuseMethod(req, res, allowed);
+  else next();
+};
 
 /** Answers OPTIONS with the methods that the path has (RFC 9110 §9.3.7), and refuses any other with 405. */
 export function refuseMethod({ method }: Request, res: Response, allowed: string): void {
@@ -66,7 +76,7 @@ export function refuseMethod({ method }: Request, res: Response, allowed: string
 }
 
 /** What an operation expects of a request, looked up in the contract once. */
-export interface Expectation {
+interface Expectation {
   /** The media types that it answers with, and those that it reads. */
   answers: string[];
   reads: string[];
@@ -110,7 +120,8 @@ function checkIntegers(req: Request, { integers }: Expectation): void {
   if (errors.length > 0) throw new InvalidRequest(errors);
 }
 
-function isInteger(value: unknown): boolean {
+/** Whether a parameter is an integer as JSON writes one. */
+export function isInteger(value: unknown): boolean {
   return typeof value === 'string' && /^-?\d+$/.test(value);
 }
 

@@ -17,11 +17,13 @@ export interface Route {
   params: Record<string, string>;
 }
 
+export type RouteOf = (path: string) => Route | undefined;
+
 /**
  * Makes the function that finds what a path (without its query) has, under any of the contract's servers. It takes a step
  * for each segment, so that it costs the same however many paths there are. Case and the last slash count.
  */
-export function routesOf({ basePaths, operations }: Contract): (path: string) => Route | undefined {
+export function routesOf({ basePaths, operations }: Contract): RouteOf {
   const root: Node = { next: new Map() };
   for (const path of new Set(operations.map((each) => each.path))) {
     const resource = resourceOf(

@@ -22,8 +22,15 @@ import { logRequest } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { pages } from './pages.ts';
 import { replies, type Replies } from './replies.ts';
-import { findOperation, readJson, refuseMalformed, refuseUnknown, refuseUnstorable } from './requests.ts';
-import { routesOf } from './routes.ts';
+import {
+  findOperation,
+  readJson,
+  refuseMalformed,
+  refuseOtherMethod,
+  refuseUnknown,
+  refuseUnstorable,
+} from './requests.ts';
+import { routesOf, type RouteOf } from './routes.ts';
 import { validator } from './validator.ts';
 
 export interface Service {
@@ -51,8 +58,9 @@ export function createService(service: Service): Server {
   const always = headersBy([securityHeaders, ...shareAcrossOrigins]);
   const out = replies(contract, health, always, service.validateResponses ? conformance(contract) : undefined);
   const answer = answers(service);
-  const app = createApp(service, shareAcrossOrigins, answer, out);
-  const serve = service.fastLane ? fastLane(contract, answer, out, app) : app;
+  const routeOf = routesOf(contract);
+  const app = createApp(service, shareAcrossOrigins, routeOf, answer, out);
+  const serve = service.fastLane ? fastLane(contract, routeOf, answer, out, app) : app;
   const options = { requireHostHeader: false, requestTimeout: 30_000, headersTimeout: 10_000, ...classesOf(app) };
   function over(this: Outgoing): void {
     metrics.observe(this);
@@ -66,18 +74,24 @@ export function createService(service: Service): Server {
   });
 }
 
-function createApp(service: Service, shareAcrossOrigins: RequestHandler[], answer: Answers, out: Replies): Express {
+function createApp(
+  service: Service,
+  shareAcrossOrigins: RequestHandler[],
+  routeOf: RouteOf,
+  answer: Answers,
+  out: Replies,
+): Express {
   const { contract, docs } = service;
   const app = express();
   app.enable('case sensitive routing').enable('strict routing').disable('x-powered-by').disable('etag');
   app.set('query parser', 'simple');
 
-  const others = express.Router().use(securityHeaders);
+  const others = express.Router().use(securityHeaders, refuseOtherMethod);
   const shown = pages(contract, docs);
   for (const basePath of contract.basePaths) others.use(basePath || '/', shown);
   others.use(refuseUnknown);
 
-  app.use(...shareAcrossOrigins, refuseMalformed, findOperation(routesOf(contract)), unlessFound(others));
+  app.use(...shareAcrossOrigins, refuseMalformed, findOperation(routeOf), unlessFound(others));
   app.use(readJson, refuseUnstorable, validator(contract));
   app.use(async (req, res) => {
     const { locals } = res as unknown as Outgoing;

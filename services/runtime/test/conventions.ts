@@ -59,6 +59,7 @@ export function holdsToConventions(subject: Subject): void {
       const { status, headers, text } = await send(base + list, 'OPTIONS');
       expect([status, text]).toEqual([204, '']);
       expect(headers.allow).toMatch(/^GET, HEAD, OPTIONS/);
+      expect(headers['x-content-type-options']).toBe('nosniff');
     });
 
     it('refuses a method that the path does not have with 405 and Allow', async () => {

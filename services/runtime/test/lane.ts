@@ -79,7 +79,7 @@ export function answersAlikeInTheFastLane(subject: Subject): void {
             seen.statuses.add(one.status);
             expect(one).toEqual(other);
           }),
-          { numRuns },
+          { numRuns, examples: sharpest(subject).map((made) => [made]) },
         );
         // Else all would be alike, whatever the lane does.
         expect(seen.fast).toBeGreaterThan(numRuns / 5);
@@ -105,6 +105,24 @@ function anonymous(answer: object): string {
     .replace(/twin[ab]/gi, 'twin')
     .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, 'ID')
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, 'TIME');
+}
+
+/** What a check that is less strict than the validator, and what stands before it, would let pass; sent in each run. */
+function sharpest({ prefix, create, list, body, text }: Subject): Made[] {
+  const read = (query: string): Made => {
+    return { method: 'GET', thing: 0, path: prefix + list, query, headers: {}, body: undefined };
+  };
+  const write = (value: string, before = ''): Made => {
+    const own = { ...body, ...(body.email && { email: 'twin.sharp@example.com' }), [text]: 'VALUE' };
+    const made = before + JSON.stringify(own).replace('VALUE', value);
+    return { method: 'POST', thing: 0, path: prefix + create, query: '', headers: json, body: made };
+  };
+  return [
+    ...['0x10', '1e1', '1.0', '%31', '+1', '1&limit=1'].map((limit) => read(`?limit=${limit}`)),
+    ...['?q=a%00b', '?q=', '?q=a+b', '?limit[]=1'].map(read),
+    ...['a\\u0000b', '\\ud83e', '\\ud83e\\udd5b', '\\u00fc', 'a","__proto__":{},"x":"'].map((value) => write(value)),
+    write('x', '\ufeff'),
+  ];
 }
 
 function requests(document: Document, operations: Operation[], subject: Subject): fc.Arbitrary<Made> {
@@ -223,10 +241,6 @@ function bodyOf(document: Document, operation: Operation, { body, batch }: Subje
     '[]',
     '"x"',
     '{"__proto__":{}}',
-    '{"title":"a\\u0000b","name":"a\\u0000b"}',
-    '{"title":"\\ud83e","name":"\\ud83e"}',
-    '{"title":"\\u00fc","name":"\\u00fc","email":"twin@x.example"}',
-    '\ufeff{"title":"x","name":"x","email":"twin@y.example"}',
     Buffer.from([0x22, 0xff, 0x22]),
   );
   return mostly<string | Buffer>(text, broken);
