@@ -24,7 +24,7 @@ import { database, Servers, type Server } from './servers.ts';
 const quick = process.argv.includes('--quick');
 const rounds = quick ? 3 : 5;
 const connectionCounts = quick ? [64] : [64, 1, 16, 256];
-/** At which the floors are measured, and all servers are warmed up. */
+/** At which floors and gateways are measured, and all servers are warmed up. */
 const usualConnections = 64;
 const warmUpSeconds = quick ? 1 : 2;
 const sampleSeconds = 1;
@@ -62,14 +62,14 @@ try {
   const ids = await prepareTasks(db);
   send({ ids });
   say('Comparing their answers …');
-  await compareAnswers(servers.services, ids[0] ?? '', acknowledged);
+  await compareAnswers([...servers.services, ...servers.replicas], ids[0] ?? '', acknowledged);
   const floors = await servers.startFloors();
   const pgbench = await findPgbench(postgres);
   if (!pgbench) leftOut.push('pgbench is left out, because it is not installed.');
   leftOut.forEach(say);
 
   const postmaster = Number((await readFile(join(postgres.dataDir, 'postmaster.pid'), 'utf8')).split('\n')[0]);
-  await warmUp([...servers.services, floors]);
+  await warmUp([...servers.services, ...servers.replicas, floors]);
   roundsBeganAt = performance.now();
   for (let round = 0; round < rounds; round++) await runRound(round, db, floors, postmaster, pgbench);
 
@@ -160,13 +160,14 @@ async function runRound(
 ): Promise<void> {
   await db.query('vacuum (analyze)');
   await db.query('checkpoint');
-  for (const { key } of servers.services) await truncate(join(dataDir, `${key}.log`), 0);
+  for (const { key } of [...servers.services, ...servers.replicas]) await truncate(join(dataDir, `${key}.log`), 0);
   for (const connections of connectionCounts) {
     for (const load of loadNames) {
-      for (const server of rotated(servers.services, round)) {
+      const compared = connections === usualConnections ? [...servers.services, ...servers.replicas] : servers.services;
+      for (const server of rotated(compared, round)) {
         await takeSample(server, load, connections, round, postmaster);
       }
-      tell(round, connections, load);
+      tell(round, connections, load, compared.length);
     }
     if (connections !== usualConnections) continue;
     for (const load of loadsOf(floors)) await takeSample(floors, load, connections, round, postmaster);
@@ -358,15 +359,13 @@ function medians(all: Result[]): Result[] {
 }
 
 /** One line for each load of a round. */
-function tell(round: number, connections: number, load: (typeof loadNames)[number]): void {
+function tell(round: number, connections: number, load: (typeof loadNames)[number], compared: number): void {
   const place =
     round +
     (connectionCounts.indexOf(connections) + (loadNames.indexOf(load) + 1) / loadNames.length) /
       connectionCounts.length;
   const minutesLeft = ((performance.now() - roundsBeganAt) / 60_000) * (rounds / place - 1);
-  const rates = samples
-    .slice(-servers.services.length)
-    .map((each) => `${each.server} ${Math.round(each.requestsPerSecond)}`);
+  const rates = samples.slice(-compared).map((each) => `${each.server} ${Math.round(each.requestsPerSecond)}`);
   say(
     `Round ${round + 1} of ${rounds}, about ${Math.ceil(minutesLeft)} min left: ${load}, ${connections} connections, ` +
       `requests/s: ${rates.join(', ')}`,

@@ -58,6 +58,8 @@ const names: Record<string, string> = {
   product: 'task-service',
   plain: 'task-service, no fast lane',
   paths: 'task-service, 30 more paths',
+  gateway1: 'task-service behind the gateway',
+  gateway2: 'two of them behind the gateway',
   fastify: 'Fastify + pg',
   express: 'Express + EOV + pg',
   http: 'node:http + pg, no validation',
@@ -116,6 +118,7 @@ export function figuresOf({ results }: Run): Figure[] {
   };
   const moreCpu = (server: string, load: LoadName) =>
     (find(server, load)?.serverCpuUs ?? NaN) / (find('product', load)?.serverCpuUs ?? NaN);
+  const second = (load: LoadName) => rate('gateway2', load) / rate('gateway1', load);
   const p50 = (server: string) => find(server, 'POST', 1)?.p50Ms ?? NaN;
   const atLeast = (name: string, value: number, must: number, stretch: number) => judge({ name, value, must, stretch });
   const atMost = (name: string, value: number, must: number, stretch: number) =>
@@ -139,6 +142,7 @@ export function figuresOf({ results }: Run): Figure[] {
       p50('go') / p50('fastify'),
     ),
     atMost('30 more paths: CPU of the server for get one', moreCpu('paths', 'get'), 1.05, 1),
+    atLeast('Two replicas behind the gateway against one behind it: mixed', second('mixed'), 0.95, 1),
     atMost('256 connections: memory of task-service, MB', find('product', 'POST', 256)?.rssMb ?? NaN, 120, 120),
   ];
 }
@@ -295,7 +299,7 @@ function chartOf({ results }: Run): string {
     const bars = shown.map(({ server, requestsPerSecond }) => {
       const width = Math.max(1, Math.round((requestsPerSecond / most) * barWidth));
       const kind =
-        server in { product: 1, plain: 1 }
+        server in { product: 1, plain: 1, paths: 1, gateway1: 1, gateway2: 1 }
           ? 'product'
           : server in { echo: 1, page: 1, health: 1, pgbench: 1 }
             ? 'floor'

@@ -31,6 +31,8 @@ export interface Server {
 /** Starts servers, each on the CPU `cpu` if there is one, with their output in `folder`. */
 export class Servers {
   readonly services: Server[] = [];
+  /** The product again, behind the gateway: one replica and two. */
+  readonly replicas: Server[] = [];
   readonly #folder: string;
   readonly #cpu: number | undefined;
   readonly #environment: Record<string, string>;
@@ -54,19 +56,26 @@ export class Servers {
   async startServices(): Promise<string[]> {
     const usersPort = await getPort();
     this.#users.listen(usersPort, '127.0.0.1');
-    const product = async (
+    const users = { USER_SERVICE_URL: `http://127.0.0.1:${usersPort}` };
+    const startProduct = async (
       key: string,
       name: string,
       environment: Record<string, string>,
       command = commandOf('task-service', root),
     ) => {
-      const users = { USER_SERVICE_URL: `http://127.0.0.1:${usersPort}`, METRICS_PORT: String(await getPort()) };
-      this.services.push(await this.#start(key, name, [process.execPath, ...command], { ...users, ...environment }));
+      const places = { ...users, METRICS_PORT: String(await getPort()) };
+      return this.#start(key, name, [process.execPath, ...command], { ...places, ...environment });
     };
     // The first one makes the tables.
-    await product('product', 'task-service', {});
-    await product('plain', 'task-service, no fast lane', { FAST_LANE: 'false' });
-    await product('paths', 'task-service, 30 more paths', {}, await this.#withMorePaths(30));
+    this.services.push(await startProduct('product', 'task-service', {}));
+    this.services.push(await startProduct('plain', 'task-service, no fast lane', { FAST_LANE: 'false' }));
+    const morePaths = await this.#withMorePaths(30);
+    this.services.push(await startProduct('paths', 'task-service, 30 more paths', {}, morePaths));
+    for (const count of [1, 2]) {
+      const environment = { REPLICAS: String(count) };
+      const name = `task-service, ${count} behind the gateway`;
+      this.replicas.push(await startProduct(`gateway${count}`, name, environment, [peer('gateway.js')]));
+    }
     for (const [key, name] of [
       ['fastify', 'Fastify + pg'],
       ['express', 'Express + EOV + pg'],

@@ -41,11 +41,9 @@ export async function insertTasks(db: Queryable, newTasks: NewTask[]): Promise<T
                (id, title, description, status, priority, due_date, assignee_id, labels, created_at, completed_at)
              where (select count(*) from assignee) = cardinality($1::uuid[])
              returning id, version
-           ),
-           event as (
-             insert into task_service.events (type, subject, version) select 'task.created', id, version from task
            )
-           select id from task`,
+           insert into task_service.events (type, subject, version) select 'task.created', id, version from task
+           returning position`,
     values: [
       assignees,
       tasks.map(({ id }) => id),

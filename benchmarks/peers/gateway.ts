@@ -1,0 +1,21 @@
+/** So many replicas (`REPLICAS`) of the task service behind the gateway of `npm start`, until it is stopped. */
+import getPort from 'get-port';
+import { startGateway } from '../../scripts/gateway.ts';
+import { runReplica } from '../../scripts/replicas.ts';
+import { commandOf } from '../../scripts/system.ts';
+
+const service = 'task-service';
+const ports = await Promise.all(Array.from({ length: Number(process.env.REPLICAS) }, () => getPort()));
+for (const port of ports) {
+  runReplica({
+    command: commandOf(service, process.cwd()),
+    environment: { ...process.env, PORT: String(port), METRICS_PORT: String(await getPort()) },
+    print: console.log,
+    onEnd: console.error,
+  });
+}
+await startGateway({
+  port: Number(process.env.PORT),
+  routes: [{ host: 'localhost', path: '', service }],
+  replicas: ports.map((port) => ({ service, port })),
+});
