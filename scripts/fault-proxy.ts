@@ -111,7 +111,10 @@ export class FaultProxy {
       one.on('close', () => {
         this.#pairs.delete(pair);
         // What is on its way still arrives.
-        if (!this.#silent) setTimeout(() => other.destroySoon(), this.latencyMs);
+        if (this.#silent) return;
+        setTimeout(() => {
+          other.destroySoon();
+        }, this.latencyMs);
       });
     }
   }
