@@ -57,6 +57,23 @@ export function replies(contract: Contract, health: Health, always: string[], fa
     return true;
   }
 
+  function fail(res: Outgoing, error: unknown): void {
+    const { status, ...details } = toProblem(error);
+    if (status >= 500) res.locals.error = error instanceof Error ? error : new Error(String(error));
+    try {
+      if (res.headersSent) res.destroy();
+      else sendChecked(res, problem(res, status, details));
+    } catch (bug) {
+      // The problem itself could not be written. Nobody stands behind this exit: what is thrown here ends the process.
+      if (status !== 500) {
+        fail(res, bug);
+      } else {
+        res.locals.error = new Error('the problem could not be sent', { cause: bug });
+        res.destroy();
+      }
+    }
+  }
+
   return {
     answer(req, res, answer) {
       const reply = answer.problem
@@ -67,12 +84,7 @@ export function replies(contract: Contract, health: Health, always: string[], fa
       res.end();
     },
 
-    fail(res, error) {
-      const { status, ...details } = toProblem(error);
-      if (status >= 500) res.locals.error = error instanceof Error ? error : new Error(String(error));
-      if (res.headersSent) res.destroy();
-      else sendChecked(res, problem(res, status, details));
-    },
+    fail,
   };
 }
 

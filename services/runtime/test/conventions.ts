@@ -2,7 +2,7 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { serve, type TestService } from './harness.ts';
-import { json, newBodies, send, type Subject } from './subject.ts';
+import { absentId, json, newBodies, send, type Subject } from './subject.ts';
 
 export function holdsToConventions(subject: Subject): void {
   const { name, create, list, prefix, table } = subject;
@@ -244,6 +244,30 @@ export function holdsToConventions(subject: Subject): void {
       expect(answer.text).not.toMatch(/secret|Error:|\.ts/);
       expect((await send(`${failing.url}/health`, 'GET')).status).toBe(200);
       await failing.stop();
+    });
+
+    it('closes the connection of a request that it has no problem to answer with, and serves on', async () => {
+      const speechless = await serve(name, subject.handlers, {
+        alter: (contract) => ({ ...contract, problems: new Map() }),
+      });
+      for (const path of [`${list}/${absentId}`, '/nowhere', `${list}?limit=x`]) {
+        await expect(send(speechless.url + path, 'GET')).rejects.toThrow('socket hang up');
+        expect((await send(`${speechless.url}/health`, 'GET')).status).toBe(200);
+      }
+      await speechless.stop();
+    });
+
+    it('answers 500 when it has not the problem that it should answer with', async () => {
+      const lacking = await serve(name, subject.handlers, {
+        alter: (contract) => ({
+          ...contract,
+          problems: new Map([...contract.problems].filter(([, { status }]) => status === 500)),
+        }),
+      });
+      for (const path of [`${list}/${absentId}`, '/nowhere', `${list}?limit=x`]) {
+        expect(await send(lacking.url + path, 'GET')).toMatchObject({ status: 500, body: { title: 'Internal error' } });
+      }
+      await lacking.stop();
     });
 
     it('answers 500 rather than leave the contract, when answers are held to it', async () => {

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { readContract } from '@task-manager/runtime/contract';
+import { readContract, type Contract } from '@task-manager/runtime/contract';
 import { connectionOf, Database } from '@task-manager/runtime/database';
 import type { Environment } from '@task-manager/runtime/environment';
 import { Health } from '@task-manager/runtime/health';
@@ -17,6 +17,8 @@ import { createDatabase } from '../../../scripts/postgres.ts';
 interface Options {
   corsOrigins?: string[];
   fastLane?: boolean;
+  /** Makes another contract of the one that it has. */
+  alter?: (contract: Contract) => Contract;
   /** The service whose database it uses too. */
   sharing?: TestService;
 }
@@ -35,7 +37,7 @@ export interface TestService {
 export async function serve(
   name: string,
   makeHandlers: (health: Health) => object,
-  { corsOrigins = ['https://board.example'], fastLane = true, sharing }: Options = {},
+  { corsOrigins = ['https://board.example'], fastLane = true, alter = (contract) => contract, sharing }: Options = {},
 ): Promise<TestService> {
   const environment = sharing?.environment ?? (await newEnvironment(name));
   const logger = createLogger(name, environment.LOG_LEVEL);
@@ -45,7 +47,7 @@ export async function serve(
   db.migrated = true;
   health.reason = undefined;
   const server = createService({
-    contract: readContract(new URL(`../../../generated/${name}.yaml`, import.meta.url)),
+    contract: alter(readContract(new URL(`../../../generated/${name}.yaml`, import.meta.url))),
     handlers: makeHandlers(health),
     db,
     health,
