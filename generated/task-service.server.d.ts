@@ -497,7 +497,7 @@ export interface components {
             detail: string;
             /**
              * Format: uri-reference
-             * @description The path that was asked for.
+             * @description The path that was asked for; that of the homepage, where none could be read.
              * @example /tasks
              */
             instance: string;
@@ -564,6 +564,45 @@ export interface components {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["NoStore"];
                 Allow: components["headers"]["Allow"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /**
+         * @description The request did not come to its end in time: 5 seconds for its headers, 6 for all of it. Nothing was written, and the
+         *     connection is closed. Send it again when the line is better, or in smaller parts.
+         */
+        RequestTimeout: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["NoStore"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /**
+         * @description The service cannot meet what `Expect` asks for. It knows only `100-continue`: to be told, before the body is sent,
+         *     that it is wanted. Nothing was written.
+         */
+        ExpectationFailed: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["NoStore"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The headers are more than the service reads: 100 of them, 16 KB in all. Nothing was written. */
+        HeadersTooLarge: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["NoStore"];
                 [name: string]: unknown;
             };
             content: {

@@ -9,7 +9,10 @@ import type { Reply } from './replies.ts';
 export type FaultsOf = (res: Outgoing, reply: Reply) => string[];
 
 /** Holds replies to the contract, but for those that are not in it: pages, and what OPTIONS is answered with. */
-export function conformance({ document, headers, unmatched }: Contract): FaultsOf {
+export function conformance({ document, headers, operations, unmatched }: Contract): FaultsOf {
+  // What no operation declares is said of the connection, and so of any request on it: that it is too slow.
+  const isDeclared = (status: number) => operations.some(({ responses }) => responses.has(status));
+  const always = new Map([...unmatched].filter(([status]) => !isDeclared(status)));
   const ajv = new Ajv2020({ strict: false, allErrors: true });
   formats.default(ajv);
   const compiled = new Map<object, ValidateFunction>();
@@ -39,7 +42,7 @@ export function conformance({ document, headers, unmatched }: Contract): FaultsO
 
   return (res, reply) => {
     const { operation, requestId } = res.locals;
-    const response = (operation?.responses ?? unmatched).get(reply.status);
+    const response = (operation?.responses ?? unmatched).get(reply.status) ?? always.get(reply.status);
     if (!response) return [`${operation?.operationId ?? 'an unknown address'} has no ${reply.status}`];
     const sent = new Headers({ 'X-Request-Id': requestId });
     reply.headers.forEach((name, index, all) => {

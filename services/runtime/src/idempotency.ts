@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import stringify from 'safe-stable-stringify';
 import type { Database, Queryable } from './database.ts';
 import type { Answer } from './handlers.ts';
-import { Refused } from './problems.ts';
+import { Refused } from './refused.ts';
 
 /** A request, by its key and by what it asks. */
 export interface KeyedRequest {

@@ -10,7 +10,9 @@ import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import type { Request } from 'express';
 import { headersOf, type Answers, type Asked } from './answers.ts';
+import { readBody } from './body.ts';
 import type { Contract, Operation, Parameter } from './contract.ts';
+import { hasBody } from './edge.ts';
 import type { Outgoing } from './exchange.ts';
 import type { Replies } from './replies.ts';
 import { expectationOf, isEscaped, isInteger } from './requests.ts';
@@ -28,9 +30,24 @@ export function fastLane(
 ): Listener {
   const laneOf = lanesOf(contract);
 
-  async function serve(req: IncomingMessage, res: Outgoing, operation: Operation, asked: Asked): Promise<void> {
-    res.locals.operation = operation;
+  async function serve(
+    req: IncomingMessage,
+    res: Outgoing,
+    operation: Operation,
+    { readBody: toValue }: Lane,
+    asked: Asked,
+  ): Promise<void> {
     try {
+      if (toValue) {
+        const bytes = await readBody(req, res);
+        asked.body = toValue(bytes);
+        if (asked.body === undefined) {
+          res.locals.bytes = bytes;
+          otherwise(req, res);
+          return;
+        }
+      }
+      res.locals.operation = operation;
       await out.answer(req, res, await answer(operation, asked, res));
     } catch (error) {
       out.fail(res, error);
@@ -48,22 +65,8 @@ export function fastLane(
       return;
     }
     const asked = lane.read(route.params, mark < 0 ? '' : url.slice(mark + 1), headers);
-    if (asked && !lane.readBody) {
-      void serve(req, res, operation as Operation, asked);
-    } else if (asked && lane.readBody) {
-      const { readBody } = lane;
-      gather(req, (bytes) => {
-        asked.body = readBody(bytes);
-        if (asked.body !== undefined) {
-          void serve(req, res, operation as Operation, asked);
-        } else {
-          res.locals.bytes = bytes;
-          otherwise(req, res);
-        }
-      });
-    } else {
-      otherwise(req, res);
-    }
+    if (asked) void serve(req, res, operation as Operation, lane, asked);
+    else otherwise(req, res);
   };
 }
 
@@ -98,7 +101,7 @@ function lanesOf({ document: { components } }: Contract): (operation: Operation)
     const isJson = answers.every((type) => type === 'application/json') && Boolean(schema) === Boolean(requestBody);
     if (!isJson || !operation.parameters.every(isSimple)) return undefined;
     return {
-      takes: (req) => accepts(req) && (schema ? sendsJson(req.headers) : sendsNothing(req.headers)),
+      takes: (req) => accepts(req) && (schema ? sendsJson(req.headers) : !hasBody(req)),
       read: reader(operation, compile(parameters, partsOf(operation))),
       readBody: schema && bodyReader(compile(bodies, schema)),
     };
@@ -186,17 +189,4 @@ function sendsJson(headers: IncomingHttpHeaders): boolean {
   const { 'content-type': type, 'content-length': length } = headers;
   if (type !== 'application/json' && type !== 'application/json; charset=utf-8') return false;
   return length !== undefined && Number(length) <= bytesMax && headers['content-encoding'] === undefined;
-}
-
-function sendsNothing(headers: IncomingHttpHeaders): boolean {
-  return headers['content-length'] === undefined && headers['transfer-encoding'] === undefined;
-}
-
-/** Hands on the body when all of it has come. Of one that breaks off the server itself tells the client. */
-function gather(req: IncomingMessage, done: (bytes: Buffer) => void): void {
-  const chunks: Buffer[] = [];
-  req.on('data', (chunk: Buffer) => chunks.push(chunk));
-  req.on('end', () => {
-    done(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
-  });
 }

@@ -4,6 +4,7 @@ import type { Contract, ProblemKind } from './contract.ts';
 import { DatabaseUnavailable, sqlState } from './database.ts';
 import { pathOf, type Known } from './exchange.ts';
 import type { ProblemDetails } from './handlers.ts';
+import { Refused } from './refused.ts';
 import type { Reply } from './replies.ts';
 
 /** Thrown when a request breaks a rule of the contract that JSON Schema cannot say. Answered with 400. */
@@ -12,18 +13,6 @@ export class InvalidRequest extends Error {
   constructor(errors: NonNullable<ProblemDetails['errors']>) {
     super(errors.map(({ pointer, detail }) => `${pointer} ${detail}`).join(', '));
     this.errors = errors;
-  }
-}
-
-/** Thrown for a request that is refused with another status than 400, from where the handler cannot return it. */
-export class Refused extends Error {
-  readonly status: number;
-  /** The problem's name in the contract; may be left out where there is one of this status. */
-  readonly type: string | undefined;
-  constructor(status: number, detail: string, type?: string, options?: ErrorOptions) {
-    super(detail, options);
-    this.status = status;
-    this.type = type;
   }
 }
 
@@ -42,11 +31,16 @@ export function problemOf(
     title,
     status,
     detail: details.detail,
-    instance: pathOf(url),
+    instance: toUriReference(pathOf(url)),
     requestId,
     ...(details.errors && { errors: details.errors.slice(0, 100) }),
   });
   return { status, headers, body };
+}
+
+/** A path with what no URI may hold (RFC 3986 §2) escaped: HTTP servers take more than that. */
+function toUriReference(path: string): string {
+  return path.replace(/[^\w.~!$&'()*+,;=:@/%-]|%(?![\da-f]{2})/gi, encodeURIComponent);
 }
 
 /** The prefix under which the request came, of those that the service answers under. */
@@ -56,66 +50,49 @@ export function basePathOf({ basePaths }: Contract, url: string): string {
 
 /** Turns whatever was thrown into what a problem says of it. */
 export function toProblem(error: unknown): ProblemDetails & { status: number } {
-  if (error instanceof InvalidRequest) return { status: 400, detail: error.message, errors: error.errors };
+  if (error instanceof InvalidRequest) return invalid(error.errors);
   if (error instanceof Refused) {
     const { status, type, message: detail } = error;
     return { status, detail, ...(type && { type }) };
   }
-  if (error instanceof BadRequest) return fromValidator(error);
+  if (error instanceof BadRequest) return invalid(fromValidator(error));
   if (error instanceof DatabaseUnavailable) return { status: 503, detail: error.message };
-  if (isParserError(error)) return fromParser(error);
   // Class 22 is "data exception": the value, not the statement, is at fault.
   if (sqlState(error)?.startsWith('22')) return { status: 400, detail: 'A value cannot be stored.' };
   return { status: 500, detail: 'The service failed. Its log has the cause under this request id.' };
 }
 
-function fromValidator(error: BadRequest): ProblemDetails & { status: number } {
-  const errors = error.errors.map(({ path, message, errorCode }) => ({
-    pointer: path.replace(/^\/params\//, '/path/'),
-    detail: message,
-    code: errorCode?.replace('.openapi.validation', '') ?? 'unknown',
-  }));
+function invalid(errors: InvalidRequest['errors']): ProblemDetails & { status: number } {
+  const detail = errors.map((each) => `${each.pointer} ${each.detail}`).join(', ');
   return {
     status: 400,
-    detail: errors
-      .map((each) => `${each.pointer} ${each.detail}`)
-      .join(', ')
-      .slice(0, 2000),
-    errors,
+    detail: detail.slice(0, detailMax),
+    errors: errors.map((each) => ({ ...each, pointer: each.pointer.slice(0, pointerMax) })),
   };
 }
 
-/** What body-parser and Express throw (http-errors). */
-interface ParserError {
-  status: number;
-  type?: string;
-  message: string;
+/** How long the contract lets them be, whatever was sent. */
+const detailMax = 2000;
+const pointerMax = 20_000;
+
+function fromValidator({ errors }: BadRequest): InvalidRequest['errors'] {
+  return errors.map(({ path, message, errorCode }) => ({
+    pointer: errorCode ? path.replace(/^\/params\//, '/path/') : toPointer(path),
+    detail: message,
+    code: errorCode?.replace('.openapi.validation', '') ?? 'unknown',
+  }));
 }
 
-function isParserError(error: unknown): error is ParserError {
-  return error instanceof Error && 'expose' in error && 'status' in error && Number(error.status) < 500;
+/** Of a parameter that the contract does not have, the validator gives the bare name. */
+function toPointer(path: string): string {
+  const [, place = '', name = ''] = /^\/(\w+)\/([^]*)$/.exec(path) ?? [];
+  return `/${place}/${escapeName(name)}`;
 }
 
-function fromParser(error: ParserError): ProblemDetails & { status: number } {
-  switch (error.status) {
-    case 413:
-      return { status: 413, detail: 'The body is larger than 1 MB.' };
-    case 415:
-      return {
-        status: 415,
-        detail: 'This address reads application/json in UTF-8, plain or compressed by gzip, deflate or br.',
-      };
-    default:
-      return toProblem(error.type === 'entity.parse.failed' ? notJson(error) : damaged);
-  }
+/** A name as a JSON Pointer has it (RFC 6901 §3). */
+export function escapeName(name: string): string {
+  return name.replaceAll('~', '~0').replaceAll('/', '~1');
 }
-
-/** What a body is answered with that cannot be parsed. */
-export function notJson({ message }: { message: string }): InvalidRequest {
-  return new InvalidRequest([{ pointer: '/body', detail: `is not JSON: ${message}`, code: 'json' }]);
-}
-
-const damaged = new InvalidRequest([{ pointer: '/body', detail: 'is incomplete or damaged', code: 'json' }]);
 
 function kindOf(contract: Contract, status: number, name: string | undefined): ProblemKind {
   const kind = name

@@ -1,10 +1,13 @@
-/** What a request must be before the validator sees it: all that Express, body-parser and the validator let pass. */
+/** What a request must be before the validator sees it: all that Node, Express and the validator let pass. */
 import { isUtf8 } from 'node:buffer';
-import express, { type Request, type RequestHandler, type Response } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
+import { readBody } from './body.ts';
 import type { Operation } from './contract.ts';
+import { hasBody } from './edge.ts';
 import { pathOf, type Outgoing } from './exchange.ts';
 import type { ProblemDetails } from './handlers.ts';
-import { InvalidRequest, notJson, Refused } from './problems.ts';
+import { escapeName, InvalidRequest } from './problems.ts';
+import { Refused } from './refused.ts';
 import type { RouteOf } from './routes.ts';
 
 /** Refuses what Express would let pass or alter silently: no Host (RFC 9112 §3.2), escapes that are not UTF-8. */
@@ -120,48 +123,33 @@ function checkIntegers(req: Request, { integers }: Expectation): void {
   if (errors.length > 0) throw new InvalidRequest(errors);
 }
 
-/** Whether a parameter is an integer as JSON writes one. */
+/** Whether a parameter is an integer as JSON writes one. One past 10^308 would be infinite, and within every bound. */
 export function isInteger(value: unknown): boolean {
-  return typeof value === 'string' && /^-?\d+$/.test(value);
+  return typeof value === 'string' && /^-?\d+$/.test(value) && Number.isFinite(Number(value));
 }
 
 export const refuseUnknown: RequestHandler = () => {
   throw new Refused(404, 'There is nothing at this address.');
 };
 
-/** Reads the body as JSON, where it was not read already. */
-export const readJson: RequestHandler = (req, res, next) => {
-  const { bytes } = (res as unknown as Outgoing).locals;
-  if (bytes) {
-    req.body = parse(bytes);
-    next();
-  } else {
-    readStream(req, res, next);
-  }
+/** Reads the body as JSON. Where none is expected, none is read. */
+export const readJson: RequestHandler = async (req, res, next) => {
+  const { locals } = res as unknown as Outgoing;
+  const isRead = req.headers['content-type'] !== undefined && hasBody(req);
+  const bytes = locals.bytes ?? (isRead ? await readBody(req, res) : undefined);
+  if (bytes) req.body = parse(bytes);
+  next();
 };
 
-const readStream: RequestHandler = express.json({
-  limit: '1mb',
-  strict: false,
-  // Where no body is expected, none is read.
-  type: (req) => req.headers['content-type'] !== undefined,
-  verify: (_req, _res, bytes) => {
-    check(bytes);
-  },
-});
-
-function check(bytes: Buffer): void {
-  if (bytes.length === 0) throw new InvalidRequest([{ pointer: '/body', detail: 'is empty', code: 'json' }]);
-  if (!isUtf8(bytes)) throw new InvalidRequest([{ pointer: '/body', detail: 'is not UTF-8', code: 'utf-8' }]);
-}
-
-/** As `express.json` does. */
 function parse(bytes: Buffer): unknown {
-  check(bytes);
+  const refuse = (detail: string, code: string) => new InvalidRequest([{ pointer: '/body', detail, code }]);
+  if (bytes.length === 0) throw refuse('is empty', 'json');
+  if (!isUtf8(bytes)) throw refuse('is not UTF-8', 'utf-8');
   try {
+    // Without the mark that some clients begin with (RFC 8259 §8.1).
     return JSON.parse(new TextDecoder().decode(bytes));
   } catch (error) {
-    throw notJson(error as Error);
+    throw refuse(`is not JSON: ${(error as Error).message}`, 'json');
   }
 }
 
@@ -185,10 +173,12 @@ function unstorable(value: unknown, pointer: string, depth = 0): Places {
   if (typeof value !== 'object' || value === null) return [];
   if (depth === depthMax) return [{ pointer, detail: `is nested deeper than ${depthMax} levels`, code: 'depth' }];
   return Object.entries(value).flatMap(([key, each]) => {
-    const place = `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+    const place = `${pointer}/${escapeName(key)}`;
     // No object of a contract has such a field, but the validator would not say where it is.
-    const nameless = key === '' ? [{ pointer: place, detail: 'has no name', code: 'additionalProperties' }] : [];
-    return [...nameless, ...unstorableText(key, place), ...unstorable(each, place, depth + 1)];
+    const unplaced = /^$|[/~]/.test(key)
+      ? [{ pointer: place, detail: 'must not have such a name', code: 'additionalProperties' }]
+      : [];
+    return [...unplaced, ...unstorableText(key, place), ...unstorable(each, place, depth + 1)];
   });
 }
 

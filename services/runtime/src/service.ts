@@ -1,5 +1,5 @@
 /** Contract + handlers → HTTP server. The contract is the route table; the middleware stands here in order. */
-import { createServer, IncomingMessage, type Server, ServerResponse } from 'node:http';
+import { IncomingMessage, type Server, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import cors from 'cors';
 import express, {
@@ -15,6 +15,7 @@ import { answers, headersOf, type Answers } from './answers.ts';
 import { conformance } from './conformance.ts';
 import type { Contract, Operation } from './contract.ts';
 import type { Database } from './database.ts';
+import { createEdge } from './edge.ts';
 import { begin, type Outgoing } from './exchange.ts';
 import type { Health } from './health.ts';
 import { fastLane } from './lane.ts';
@@ -61,24 +62,30 @@ export function createService(service: Service): Server {
   const routeOf = routesOf(contract);
   const app = createApp(service, shareAcrossOrigins, routeOf, answer, out);
   const serve = service.fastLane ? fastLane(contract, routeOf, answer, out, app) : app;
-  const options = {
-    requireHostHeader: false,
-    requestTimeout: 30_000,
-    headersTimeout: 10_000,
-    // Node 24 makes no stream for a body that is not there; those before it do not know the option.
-    optimizeEmptyRequests: true,
-    ...classesOf(app),
-  };
   function over(this: Outgoing): void {
     metrics.observe(this);
     logRequest(logger, this);
   }
-  return createServer(options, (req, res) => {
+  function open(req: IncomingMessage, res: ServerResponse): asserts res is Outgoing {
     begin(req, res);
     res.on('close', over);
     if (health.stopping.aborted) res.setHeader('Connection', 'close');
-    serve(req, res);
-  });
+  }
+  return createEdge(
+    {
+      serve(req, res) {
+        open(req, res);
+        serve(req, res);
+      },
+      refuse(req, res, reason) {
+        // What it asks for may be unknown: then it asks the service as a whole.
+        req.url ||= `${contract.basePaths[0]}/`;
+        open(req, res);
+        out.fail(res, reason);
+      },
+    },
+    classesOf(app),
+  );
 }
 
 function createApp(

@@ -1,7 +1,6 @@
 /** Listen, keep the database in sight, drain on SIGTERM. */
 import { once } from 'node:events';
-import { STATUS_CODES, type Server } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Logger } from 'pino';
@@ -10,6 +9,7 @@ import type { Environment } from './environment.ts';
 import type { Health } from './health.ts';
 import type { Metrics } from './metrics.ts';
 import { migrate, type Migrations } from './migrate.ts';
+import { socketsOf } from './slow.ts';
 
 export interface Parts {
   /** What createService() made. */
@@ -32,15 +32,7 @@ export async function start(parts: Parts): Promise<void> {
   const { server, db, health, metrics, environment, logger } = parts;
   // From the first moment: process 1 of a container ignores a signal that nobody listens to.
   const stopped = stopSignal();
-  // Longer than the proxies before us keep an idle connection (nginx 60 s, Traefik 90 s): the one who sends must be the one
-  // who closes, or a request meets a connection that is just being closed, and a POST cannot be sent again.
-  server.keepAliveTimeout = 95_000;
-  server.on('clientError', refuseUnreadable);
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
-  });
+  const sockets = socketsOf(server);
   await listen(server, environment.PORT, 'PORT');
   await listen(metrics.server, environment.METRICS_PORT, 'METRICS_PORT');
   logger.info({ port: environment.PORT, metricsPort: environment.METRICS_PORT }, 'listening');
@@ -129,20 +121,4 @@ function notReady(health: Health, logger: Logger, error: unknown, lastCause: str
 async function stopSignal(): Promise<void> {
   await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
   for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => process.exit(1));
-}
-
-/** Answers what cannot be read as HTTP with a problem, and closes the connection: what follows has no known beginning. */
-function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
-    socket.destroy();
-    return;
-  }
-  const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code ?? ''] ?? 400;
-  const title = STATUS_CODES[status];
-  const detail = status === 400 ? 'The request is not HTTP.' : title;
-  const body = JSON.stringify({ type: 'about:blank', title, status, detail });
-  socket.end(
-    `HTTP/1.1 ${status} ${title}\r\nContent-Type: application/problem+json\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
 }

@@ -2,6 +2,7 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { serve, type TestService } from './harness.ts';
+import { converse, requestOf } from './raw.ts';
 import { absentId, json, newBodies, send, type Subject } from './subject.ts';
 
 export function holdsToConventions(subject: Subject): void {
@@ -88,6 +89,35 @@ export function holdsToConventions(subject: Subject): void {
       await refused(400, 'GET', `${list}/%c3%28`);
     });
 
+    it('serves no file but its own', async () => {
+      for (const file of ['package.json', 'etc/passwd', 'src/main.ts', 'pages.css']) {
+        for (const up of [
+          '../',
+          '..%2f',
+          '%2e%2e/',
+          '..%5c',
+          '..\\\\',
+          '%2e%2e%2f',
+          '..%252f',
+          '%00/',
+          './',
+          '/',
+          '/../',
+        ]) {
+          for (const folder of ['/', '/assets/', '/docs/']) {
+            for (const depth of [1, 6]) {
+              const path = prefix + folder + up.repeat(depth) + file;
+              const [answer] = await converse(service.url, requestOf('GET', path), 1);
+              expect({ path, status: answer?.status, body: answer?.body }).toMatchObject({
+                status: 404,
+                body: expect.stringContaining('"type":'),
+              });
+            }
+          }
+        }
+      }
+    });
+
     it('answers under each server of the contract', async () => {
       for (const server of new Set([prefix, ''])) {
         const { status, headers } = await send(service.url + server + create, 'POST', json, JSON.stringify(newBody()));
@@ -112,6 +142,33 @@ export function holdsToConventions(subject: Subject): void {
         const { headers } = await send(base + list, 'GET', { 'X-Request-Id': unfit });
         expect(headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/);
       }
+    });
+
+    it('believes nobody who says on whose behalf they ask', async () => {
+      const forged = {
+        Forwarded: 'for=1.2.3.4;host=evil.example;proto=https',
+        'X-Forwarded-For': '1.2.3.4',
+        'X-Forwarded-Host': 'evil.example',
+        'X-Forwarded-Proto': 'https',
+        'X-Forwarded-Port': '1',
+        'X-Forwarded-Prefix': '/evil',
+        'X-Original-URL': '/health',
+        'X-Rewrite-URL': '/health',
+        'X-HTTP-Method-Override': 'DELETE',
+        'X-Real-IP': '1.2.3.4',
+      };
+      for (let index = 0; index < 3; index++) await send(base + create, 'POST', json, JSON.stringify(newBody()));
+      for (const path of [`${list}?limit=1`, `${list}/x`, '/nowhere', '/', '/problems', '/openapi.json']) {
+        const id = { 'X-Request-Id': 'forged' };
+        const [honest, other] = [
+          await send(base + path, 'GET', id),
+          await send(base + path, 'GET', { ...id, ...forged }),
+        ];
+        for (const { headers } of [honest, other]) delete headers.date;
+        expect(other).toEqual(honest);
+      }
+      const made = await send(base + create, 'POST', { ...json, ...forged }, JSON.stringify(newBody()));
+      expect(made).toMatchObject({ status: 201, headers: { location: expect.stringMatching(`^${prefix + list}/`) } });
     });
 
     it('says nothing of what it is made of, and locks down what a browser may do with the answer', async () => {
@@ -192,7 +249,51 @@ export function holdsToConventions(subject: Subject): void {
         );
         expect(body).toMatchObject({ status: 400, errors: [{ pointer: '/body/items/0/' }] });
       }
-      await refusedAt('/body/__proto__', valid.replace('{', '{"__proto__":{"admin":true},'));
+    });
+
+    it('refuses a field that would reach what all objects have in common, however deep', async () => {
+      const poisons = ['"__proto__":{"admin":true}', '"constructor":{"prototype":{"admin":true}}', '"prototype":1'];
+      for (const poison of poisons) {
+        const poisoned = valid.replace('{', `{${poison},`);
+        const field = poison.slice(1, poison.indexOf('"', 1));
+        await refusedAt(`/body/${field}`, poisoned);
+        await refusedAt(`/body/${subject.text}`, valid.replace(/("\w+":)"[^"]*"/, `$1{${poison}}`));
+        const { body } = await refused(400, 'GET', `${list}?${field}=1&limit=1`);
+        expect(body.errors).toMatchObject([{ pointer: `/query/${field}` }]);
+        if (subject.batch) {
+          const answer = await send(base + subject.batch, 'POST', json, `{"items":[${poisoned}]}`);
+          expect(answer.body).toMatchObject({ status: 400, errors: [{ pointer: `/body/items/0/${field}` }] });
+        }
+      }
+      expect({}).not.toHaveProperty('admin');
+    });
+
+    it('names the place of an unknown field as a JSON Pointer, whatever it is called', async () => {
+      for (const [field, pointer] of Object.entries({
+        'a/b': 'a~1b',
+        '~': '~0',
+        '~1': '~01',
+        '/': '~1',
+        'a b': 'a b',
+      })) {
+        await refusedAt(`/body/${pointer}`, JSON.stringify({ ...subject.body, [field]: 1 }));
+        const { body } = await refused(400, 'GET', `${list}?${encodeURIComponent(field)}=1`);
+        expect(body.errors).toMatchObject([{ pointer: `/query/${pointer}` }]);
+      }
+    });
+
+    it('answers within the bounds of the contract, however much is wrong', async () => {
+      const long = await refused(
+        400,
+        'POST',
+        create,
+        json,
+        JSON.stringify({ ...subject.body, ['x'.repeat(30_000)]: 1 }),
+      );
+      expect(long.body.errors).toHaveLength(1);
+      const many = Object.fromEntries(Array.from({ length: 5000 }, (_, index) => [`field${index}/`, 1]));
+      const { body } = await refused(400, 'POST', create, json, JSON.stringify(many));
+      expect(body.errors).toHaveLength(100);
     });
 
     it('refuses text that could not be stored as it is', async () => {
@@ -202,6 +303,13 @@ export function holdsToConventions(subject: Subject): void {
       for (const bytes of [[0xff], [0xc3, 0x28], [0xed, 0xa0, 0x80]]) {
         await refusedAt('/body', Buffer.concat([Buffer.from('{"a":"'), Buffer.from(bytes), Buffer.from('"}')]));
       }
+    });
+
+    it('counts characters, not the units of an encoding', async () => {
+      const withText = (text: string) => JSON.stringify({ ...newBody(), [subject.text]: text });
+      const made = await send(base + create, 'POST', json, withText('🥛'.repeat(200)));
+      expect(made).toMatchObject({ status: 201, body: { [subject.text]: '🥛'.repeat(200) } });
+      await refusedAt(`/body/${subject.text}`, withText('🥛'.repeat(201)));
     });
 
     it('does not read one where none is expected', async () => {
@@ -227,6 +335,19 @@ export function holdsToConventions(subject: Subject): void {
       ]) {
         const { body } = await refused(400, 'GET', `${list}?${query}`);
         expect(body.errors).toEqual([expect.objectContaining({ pointer: `/query/${query.split('=', 1)[0]}` })]);
+      }
+    });
+
+    it('refuses numbers that are too large, and alters none', async () => {
+      for (const number of [2n ** 31n, 2n ** 32n + 1n, 2n ** 53n + 1n, 2n ** 63n, 2n ** 64n + 1n, 10n ** 400n]) {
+        for (const signed of [number, -number]) {
+          const { body } = await refused(400, 'GET', `${list}?limit=${signed}`);
+          expect(body.errors).toEqual(expect.arrayContaining([expect.objectContaining({ pointer: '/query/limit' })]));
+        }
+        const made = await send(base + create, 'POST', json, JSON.stringify(newBody()));
+        const path = `${list}/${made.body.id as string}`;
+        await refused(412, 'DELETE', path, { 'If-Match': `"${number}"` });
+        expect((await send(base + path, 'GET')).body.version).toBe(1);
       }
     });
   });

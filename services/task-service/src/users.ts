@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '@task-manager/runtime/database';
 import type { Logger } from '@task-manager/runtime/log';
-import { Refused } from '@task-manager/runtime/problems';
+import { Refused } from '@task-manager/runtime/refused';
 import { LRUCache } from 'lru-cache';
 import createClient, { type Client } from 'openapi-fetch';
 import type { paths } from '../../../generated/user-service.d.ts';

@@ -2,6 +2,7 @@ import { afterAll, beforeAll } from '@jest/globals';
 import { editsSafely } from '../../runtime/test/conditional.ts';
 import { holdsToConventions } from '../../runtime/test/conventions.ts';
 import { publishesItsFeed } from '../../runtime/test/feed.ts';
+import { readsOnlyHttp } from '../../runtime/test/framing.ts';
 import { sendsItsHeaders } from '../../runtime/test/headers.ts';
 import { repeatsSafely } from '../../runtime/test/idempotency.ts';
 import { answersAlikeInTheFastLane } from '../../runtime/test/lane.ts';
@@ -35,6 +36,7 @@ const subject: Subject = {
 };
 
 holdsToConventions(subject);
+readsOnlyHttp(subject);
 editsSafely(subject);
 repeatsSafely(subject);
 publishesItsFeed(subject);

@@ -1,6 +1,7 @@
 import { editsSafely } from '../../runtime/test/conditional.ts';
 import { holdsToConventions } from '../../runtime/test/conventions.ts';
 import { publishesItsFeed } from '../../runtime/test/feed.ts';
+import { readsOnlyHttp } from '../../runtime/test/framing.ts';
 import { sendsItsHeaders } from '../../runtime/test/headers.ts';
 import { repeatsSafely } from '../../runtime/test/idempotency.ts';
 import { answersAlikeInTheFastLane } from '../../runtime/test/lane.ts';
@@ -30,6 +31,7 @@ const subject: Subject = {
 };
 
 holdsToConventions(subject);
+readsOnlyHttp(subject);
 editsSafely(subject);
 repeatsSafely(subject);
 publishesItsFeed(subject);

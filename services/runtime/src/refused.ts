@@ -1,0 +1,11 @@
+/** Thrown for a request that is refused with the status that it names, from where no handler can return it. */
+export class Refused extends Error {
+  readonly status: number;
+  /** The problem's name in the contract; may be left out where there is one of this status. */
+  readonly type: string | undefined;
+  constructor(status: number, detail: string, type?: string, options?: ErrorOptions) {
+    super(detail, options);
+    this.status = status;
+    this.type = type;
+  }
+}

@@ -1,0 +1,68 @@
+/** HTTP byte by byte, for what no client library would send. */
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+
+export interface RawAnswer {
+  status: number;
+  headers: Record<string, string>;
+  body: string;
+}
+
+/** Opens a connection to the service at this address. */
+export async function dial(url: string): Promise<Socket> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.on('error', () => undefined);
+  await once(socket, 'connect');
+  return socket;
+}
+
+/** Sends these bytes, and reads until the service closes the connection, or until there are as many answers. */
+export async function converse(url: string, bytes: string | Buffer, count = Infinity): Promise<RawAnswer[]> {
+  const socket = await dial(url);
+  socket.write(bytes);
+  return answersOn(socket, count);
+}
+
+/** Reads until the service closes the connection, or until there are as many answers; then it is closed from here. */
+export async function answersOn(socket: Socket, count = Infinity): Promise<RawAnswer[]> {
+  let bytes = Buffer.alloc(0);
+  socket.on('data', (data: Buffer) => {
+    bytes = Buffer.concat([bytes, data]);
+    if (parse(bytes).length >= count) socket.destroy();
+  });
+  await closed(socket);
+  return parse(bytes);
+}
+
+/** Resolves when a connection is closed, in whatever way. */
+export async function closed(socket: Socket): Promise<void> {
+  if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
+}
+
+/** A request with its body framed by a length, and a Host. */
+export function requestOf(method: string, path: string, headers: Record<string, string> = {}, body = ''): string {
+  const framing = body === '' ? {} : { 'Content-Length': String(Buffer.byteLength(body)) };
+  const lines = Object.entries({ Host: 'localhost', ...framing, ...headers }).map(
+    ([name, value]) => `${name}: ${value}`,
+  );
+  return `${[`${method} ${path} HTTP/1.1`, ...lines].join('\r\n')}\r\n\r\n${body}`;
+}
+
+/** The answers that are there to their end. */
+function parse(bytes: Buffer): RawAnswer[] {
+  const end = bytes.indexOf('\r\n\r\n');
+  if (end < 0) return [];
+  const [first = '', ...lines] = bytes.toString('latin1', 0, end).split('\r\n');
+  const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(first)?.[1]);
+  const headers = Object.fromEntries(
+    lines.map((line) => [line.split(':', 1)[0]?.toLowerCase(), line.replace(/^.*?: */, '')] as const),
+  ) as RawAnswer['headers'];
+  const length = status < 200 || status === 204 || status === 304 ? 0 : Number(headers['content-length']);
+  const begin = end + 4;
+  if (bytes.length < begin + length) return [];
+  return [
+    { status, headers, body: bytes.toString('utf8', begin, begin + length) },
+    ...parse(bytes.subarray(begin + length)),
+  ];
+}
