@@ -8,8 +8,9 @@
 import { once } from 'node:events';
 import http, { type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { askForBody, createEdge } from '@task-manager/runtime/edge';
+import { Refused } from '@task-manager/runtime/refused';
 import { parse } from 'yaml';
 
 export interface Route {
@@ -86,7 +87,7 @@ export async function startGateway(options: {
 }): Promise<Gateway> {
   const replicas = options.replicas.map(({ service, port }): Replica => ({ service, port, health: 'down', turn: 0 }));
   const agent = new http.Agent({ keepAlive: true });
-  const server = http.createServer({ requireHostHeader: false }, (request, response) => {
+  const serve = (request: IncomingMessage, response: ServerResponse) => {
     // While the gateway closes, a connection ends with its answer.
     if (!server.listening) response.shouldKeepAlive = false;
     const route = findRoute(options.routes, request);
@@ -95,8 +96,12 @@ export async function startGateway(options: {
     else if (command) void obey(request, response, command);
     else if (!route) sendProblem(request, response, 404, 'The gateway has no route for this host and path.');
     else void dispatch(request, response, inTurn(replicas, route.service), agent);
-  });
-  server.on('clientError', refuseMalformed);
+  };
+  const refuse = (request: IncomingMessage, response: ServerResponse, { status, message }: Refused) => {
+    sendProblem(request, response, status, message);
+  };
+  // The bounds of the services, and their judgement of what is a request: so none means another thing behind it.
+  const server = createEdge({ serve, refuse });
   server.listen(options.port, host);
   await once(server, 'listening').catch((error: unknown) => {
     const reason =
@@ -206,11 +211,21 @@ function forward(
   const abandon = () => upstream.destroy();
   response.once('close', abandon);
   upstream.once('timeout', abandon);
-  sendBody(request, upstream, connections);
+  let refusal: Refused | undefined;
+  request.on('error', (error) => {
+    if (error instanceof Refused) refusal = error;
+    abandon();
+  });
+  sendBody(request, response, upstream, connections);
   return new Promise((resolve) => {
     upstream.on('error', (error: NodeJS.ErrnoException) => {
       response.off('close', abandon);
       if (response.headersSent || response.destroyed) {
+        resolve('answered');
+        return;
+      }
+      if (refusal) {
+        sendProblem(request, response, refusal.status, refusal.message);
         resolve('answered');
         return;
       }
@@ -232,9 +247,22 @@ function forward(
 }
 
 /** A body stays unread until there is a replica to take it, so that a refused request can go to the next one. */
-function sendBody(request: IncomingMessage, upstream: ClientRequest, connections: http.Agent | false): void {
-  if (connections) upstream.end();
-  else upstream.once('socket', (socket) => socket.once('connect', () => request.pipe(upstream)));
+function sendBody(
+  request: IncomingMessage,
+  response: ServerResponse,
+  upstream: ClientRequest,
+  connections: http.Agent | false,
+): void {
+  if (connections) {
+    upstream.end();
+    return;
+  }
+  upstream.once('socket', (socket) =>
+    socket.once('connect', () => {
+      askForBody(request, response);
+      request.pipe(upstream);
+    }),
+  );
 }
 
 /** What a client claims about other hops is dropped: this is the first one. */
@@ -247,15 +275,20 @@ function forwardedHeaders({ rawHeaders, headers, socket }: IncomingMessage): str
   ];
 }
 
-/** Headers without those that are for one hop only (RFC 9110, section 7.6.1). The framing of the body stays as it is. */
+/**
+ * Headers without those that are for one hop only (RFC 9110, section 7.6.1). The framing of the body stays as it is, even
+ * where `Connection` names it: without it, the body would be read as the next request.
+ */
 function endToEnd(rawHeaders: string[], alsoWithout = /^$/): string[] {
   const pairs = rawHeaders.flatMap((name, i) => (i % 2 === 0 ? [[name, rawHeaders[i + 1] ?? ''] as const] : []));
   const named = pairs.flatMap(([name, value]) =>
     /^connection$/i.test(name) ? value.toLowerCase().split(/\s*,\s*/) : [],
   );
+  const framing = /^(content-length|transfer-encoding|host)$/i;
   const hopByHop = /^(connection|keep-alive|proxy-.*|te|trailer|upgrade)$/i;
   return pairs
-    .filter(([name]) => !hopByHop.test(name) && !alsoWithout.test(name) && !named.includes(name.toLowerCase()))
+    .filter(([name]) => !hopByHop.test(name) && !alsoWithout.test(name))
+    .filter(([name]) => framing.test(name) || !named.includes(name.toLowerCase()))
     .flat();
 }
 
@@ -265,33 +298,16 @@ function findRoute(routes: Route[], request: IncomingMessage): Route | undefined
   return routes.find((route) => (local || name === route.host) && `${pathOf(request)}/`.startsWith(`${route.path}/`));
 }
 
-/** The path of a request, whose target may also be a whole URL (RFC 9112, section 3.2.2). */
-function pathOf({ url = '/' }: IncomingMessage): string {
-  return url.replace(/^https?:\/\/[^/?]*/i, '').replace(/[?#].*/, '');
+function pathOf({ url = '' }: IncomingMessage): string {
+  return url.replace(/[?#].*/, '');
 }
 
 function sendProblem(request: IncomingMessage, response: ServerResponse, status: number, detail: string): void {
   const instance = pathOf(request);
-  response.writeHead(status, { 'Content-Type': 'application/problem+json' });
-  response.end(JSON.stringify({ type: 'about:blank', title: http.STATUS_CODES[status], status, detail, instance }));
+  const body = JSON.stringify({ type: 'about:blank', title: http.STATUS_CODES[status], status, detail, instance });
+  response.writeHead(status, { 'Content-Type': 'application/problem+json', 'Content-Length': Buffer.byteLength(body) });
+  response.end(body);
   request.resume();
-}
-
-/** Answers what node:http could not read as a request, and closes the connection. */
-function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (!socket.writable) return;
-  const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code ?? ''] ?? 400;
-  const title = http.STATUS_CODES[status];
-  const body = JSON.stringify({
-    type: 'about:blank',
-    title,
-    status,
-    detail: 'The gateway could not read the request.',
-  });
-  socket.end(
-    `HTTP/1.1 ${status} ${title}\r\nContent-Type: application/problem+json\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
 }
 
 /** The parts of a Kubernetes Ingress (networking.k8s.io/v1) that the gateway reads. */

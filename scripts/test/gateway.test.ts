@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import http, { type IncomingHttpHeaders, type RequestListener, type RequestOptions } from 'node:http';
-import { connect, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { converse, dial, type RawAnswer } from '../../services/runtime/test/raw.ts';
 import { readRoutes, startGateway, type Gateway } from '../gateway.ts';
 
 describe('readRoutes', () => {
@@ -189,23 +190,74 @@ describe('messages', () => {
   });
 
   it.each([
-    ['have no Host', 'GET / HTTP/1.1\r\n\r\n', 400],
-    [
-      'have two lengths',
-      'GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
-      400,
-    ],
+    ['have no Host', 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n', 400],
+    ['have a length and chunks', head('Content-Length: 1', 'Transfer-Encoding: chunked'), 400],
+    ['have two lengths', head('Content-Length: 1', 'Content-Length: 2'), 400],
+    ['have another last encoding than chunked', head('Transfer-Encoding: chunked, identity'), 400],
+    ['have bare line feeds', head().replaceAll('\r\n', '\n'), 400],
+    ['have a folded header', head('X-A: b', ' c'), 400],
+    ['have a space before a colon', head('X-A : b'), 400],
+    ['have a broken chunk', `${head('Transfer-Encoding: chunked')}zz\r\n`, 400],
     ['are nonsense', 'NONSENSE\r\n\r\n', 400],
-    ['have too long headers', `GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
-  ])('that %s are refused with a problem', async (_what, message, status) => {
-    const gateway = await gatewayOf({ 'task-service': [named('task-service')] });
-    const socket = connect(gateway.port, '127.0.0.1');
-    socket.write(message);
-    const [answer] = (await once(socket, 'data')) as [Buffer];
-    expect(answer.toString()).toMatch(
-      new RegExp(`^HTTP/1.1 ${status} [^]*application/problem\\+json[^]*"status":${status}`),
-    );
+    ['have too long headers', head(`X-Long: ${'x'.repeat(20_000)}`), 431],
+    ['have another expectation than 100-continue', head('Expect: milk', 'Connection: close'), 417],
+  ])('that %s are refused with a problem, and never reach a replica', async (_what, message, status) => {
+    const asked: string[] = [];
+    const gateway = await gatewayOf({ 'task-service': [told(asked)] });
+    const answers = await converse(urlOf(gateway), message.replace('GET', 'POST') + head('X-Smuggled: yes'));
+    expect(answers.map((each) => each.status)).toContain(status);
+    expect(problemIn(answers[0] as RawAnswer)).toMatchObject({ status });
+    // A broken chunk is found when what comes before it is on its way.
+    expect(asked.filter((each) => !each.includes('"transfer-encoding":"chunked"'))).toEqual([]);
+  });
+
+  it('are one request behind it as before it, though Connection names what frames them', async () => {
+    for (const method of ['GET', 'POST', 'DELETE']) {
+      for (const framing of ['Content-Length', 'Transfer-Encoding']) {
+        const asked: string[] = [];
+        const gateway = await gatewayOf({ 'task-service': [told(asked)] });
+        const hidden = 'GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n';
+        const [value, body] =
+          framing === 'Content-Length'
+            ? [hidden.length, hidden]
+            : ['chunked', `${hidden.length.toString(16)}\r\n${hidden}\r\n0\r\n\r\n`];
+        const lines = [`Connection: close, ${framing}, Host`, `${framing}: ${value}`];
+        await converse(urlOf(gateway), head(...lines).replace('GET', method) + body);
+        expect(asked.map((each) => (JSON.parse(each) as { body: string }).body)).toEqual([hidden]);
+      }
+    }
+  });
+
+  it('wait for 100-continue until a replica takes their body', async () => {
+    const gateway = await gatewayOf({ 'task-service': [echo] });
+    const socket = await dial(urlOf(gateway));
+    socket.write(head('Expect: 100-continue', 'Content-Length: 4').replace('GET', 'POST'));
+    const [first] = (await once(socket, 'data')) as [Buffer];
+    expect(first.toString()).toBe('HTTP/1.1 100 Continue\r\n\r\n');
+    socket.write('milk');
+    const [second] = (await once(socket, 'data')) as [Buffer];
+    expect(second.toString()).toMatch(/^HTTP\/1.1 200 OK[^]*milk/);
     socket.destroy();
+  });
+});
+
+describe('slow clients', () => {
+  it('are let go within 8 s, with 408 if they began a request', async () => {
+    const gateway = await gatewayOf({ 'task-service': [told([])] });
+    const body = head('Content-Length: 10').replace('GET', 'POST');
+    const begin = performance.now();
+    const kinds = ['', head().slice(0, -2), `${body}x`].map(async (bytes) =>
+      Promise.all(Array.from({ length: 100 }, () => converse(urlOf(gateway), bytes))),
+    );
+    const [silent, half, halfBody] = await Promise.all(kinds);
+    expect(performance.now() - begin).toBeLessThan(8000);
+    expect(silent?.flat()).toEqual([]);
+    for (const answers of [half, halfBody]) {
+      expect(answers?.map((each) => each.map(({ status }) => status))).toEqual(
+        Array.from({ length: 100 }, () => [408]),
+      );
+    }
+    expect((await ask(gateway)).status).toBe(200);
   });
 });
 
@@ -306,7 +358,28 @@ async function ask({ port }: Gateway, options: RequestOptions = {}, body?: strin
   return { status: response.statusCode, message: response.statusMessage, headers: response.headers, body: text };
 }
 
-function problemIn({ headers, body }: Answer): unknown {
+/** A request without a body, with these lines. */
+function head(...lines: string[]): string {
+  return `${['GET /tasks HTTP/1.1', 'Host: localhost', ...lines].join('\r\n')}\r\n\r\n`;
+}
+
+/** Answers when it has read the whole request, and notes it. */
+function told(asked: string[]): RequestListener {
+  return (req, res) => {
+    let body = '';
+    req.on('data', (data: Buffer) => (body += data.toString()));
+    req.on('end', () => {
+      asked.push(JSON.stringify({ url: req.url, headers: req.headers, body }));
+      res.end('told');
+    });
+  };
+}
+
+function urlOf({ port }: Gateway): string {
+  return `http://127.0.0.1:${port}`;
+}
+
+function problemIn({ headers, body }: Pick<Answer, 'headers' | 'body'>): unknown {
   expect(headers['content-type']).toBe('application/problem+json');
   return JSON.parse(body);
 }
