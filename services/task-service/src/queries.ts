@@ -129,7 +129,7 @@ async function updateTasks(
              order by id
              ${lock}
            ),
-           task as (
+           changed as (
              update task_service.tasks set
                title = coalesce(changes ->> 'title', title),
                description = coalesce(changes ->> 'description', description),
@@ -141,14 +141,19 @@ async function updateTasks(
                  else labels end,
                completed_at = case coalesce(changes ->> 'status', status) when 'done' then coalesce(completed_at, now()) end,
                updated_at = greatest(now(), updated_at),
-               version = version + 1
+               version = version + 1,
+               event_transaction_id = greatest(pg_current_xact_id(), event_transaction_id)
              from edit
              where id = any ($3::uuid[]) and id = "taskId" and id in (select "taskId" from free)
                and (versions is null or version::text = any (versions))
-             returning ${columns}
+             returning tasks.*
+           ),
+           task as (
+             select ${columns} from changed
            ),
            event as (
-             insert into task_service.events (type, subject, version) select 'task.updated', id, version from task
+             insert into task_service.events (transaction_id, type, subject, version)
+             select event_transaction_id, 'task.updated', id, version from changed
            )
            select task.*, "taskId", free."taskId" is not null as free,
              "taskId" in (select id from task_service.tasks where id = any ($3::uuid[])) as found,
@@ -177,10 +182,11 @@ export async function deleteTask(
     text: `with task as (
              delete from task_service.tasks
              where id = $1 and ($2::text[] is null or version::text = any ($2))
-             returning id, version
+             returning id, version, greatest(pg_current_xact_id(), event_transaction_id) as event_transaction_id
            ),
            event as (
-             insert into task_service.events (type, subject, version) select 'task.deleted', id, version from task
+             insert into task_service.events (transaction_id, type, subject, version)
+             select event_transaction_id, 'task.deleted', id, version from task
            )
            select exists (select from task_service.tasks where id = $1) as found, exists (select from task) as deleted`,
     values: [id, versions],
@@ -265,11 +271,13 @@ async function unassignSome(db: Queryable, userIds: string[]): Promise<number> {
     name: 'unassign-tasks',
     text: `with task as (
              update task_service.tasks
-             set assignee_id = null, updated_at = greatest(now(), updated_at), version = version + 1
+             set assignee_id = null, updated_at = greatest(now(), updated_at), version = version + 1,
+               event_transaction_id = greatest(pg_current_xact_id(), event_transaction_id)
              where id in (select id from task_service.tasks where assignee_id = any ($1::uuid[]) limit 500 for update)
-             returning id, version
+             returning id, version, event_transaction_id
            )
-           insert into task_service.events (type, subject, version) select 'task.updated', id, version from task
+           insert into task_service.events (transaction_id, type, subject, version)
+           select event_transaction_id, 'task.updated', id, version from task
            returning position`,
     values: [userIds],
   });

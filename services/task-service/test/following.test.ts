@@ -245,6 +245,21 @@ describe('following', () => {
     expect(await changesOf(taskIds)).toEqual(expected);
   });
 
+  it('tells of it after all that the task has been through, also what began later than the following', async () => {
+    const db = new Database(taskEnvironment, 'task_service', createLogger('task-service', 'silent'));
+    db.migrated = true;
+    const userId = await registerUser();
+    let taskId = '';
+    await db.transaction(async (older) => {
+      await older.query({ text: 'select pg_current_xact_id()' });
+      [taskId = ''] = await createTasks(userId, 1);
+      await unassign(older, [userId]);
+    });
+    await db.end();
+    const text = 'select version from task_service.events where subject = $1 order by transaction_id, position';
+    expect((await taskDatabase.query(text, [taskId])).rows).toEqual([{ version: 1 }, { version: 2 }]);
+  });
+
   it('does not move on in the feed when what its events bring about fails', async () => {
     const userId = await registerUser();
     const taskIds = await createTasks(userId, 5);

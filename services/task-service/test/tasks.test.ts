@@ -5,6 +5,7 @@ import { parse } from 'yaml';
 import type { components, paths } from '../../../generated/task-service.d.ts';
 import { serve, type TestService } from '../../runtime/test/harness.ts';
 import { taskHandlers } from '../src/handlers.ts';
+import { deleteTask, updateTask } from '../src/queries.ts';
 import { Users } from '../src/users.ts';
 import { alice, bob, serveUsers } from './stub-users.ts';
 
@@ -573,5 +574,26 @@ describe('getTask', () => {
         errors: expect.arrayContaining([expect.objectContaining({ pointer: '/path/taskId' })]),
       });
     }
+  });
+});
+
+describe('listTaskEvents', () => {
+  it('tells of a task in the order of its versions, also when an older transaction was the last to change it', async () => {
+    const { data: before } = await api.GET('/tasks/feed', { params: { query: { cursor: 'latest', limit: 1 } } });
+    await service.db.transaction(async (older) => {
+      await older.query({ text: 'select pg_current_xact_id()' });
+      const { id: taskId } = await createTask('Written by a younger transaction');
+      await api.PATCH('/tasks/{taskId}', { params: { path: { taskId } }, body: { status: 'done' } });
+      await updateTask(older, taskId, { title: 'Changed by the older one' }, null);
+      await deleteTask(older, taskId, null);
+    });
+    const query = { limit: 100, ...(before?.nextCursor && { cursor: before.nextCursor }) };
+    const { data } = await api.GET('/tasks/feed', { params: { query } });
+    expect(data?.items.map(({ type, data: { version } }) => `${type} ${version}`)).toEqual([
+      'task.created 1',
+      'task.updated 2',
+      'task.updated 3',
+      'task.deleted 3',
+    ]);
   });
 });

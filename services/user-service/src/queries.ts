@@ -59,17 +59,22 @@ export async function updateUser(
   try {
     const [row] = await db.query<User & { found: boolean }>({
       name: 'update-user',
-      text: `with "user" as (
+      text: `with changed as (
                update user_service.users set
                  name = coalesce($2, name),
                  email = coalesce($3, email),
                  updated_at = greatest(now(), updated_at),
-                 version = version + 1
+                 version = version + 1,
+                 event_transaction_id = greatest(pg_current_xact_id(), event_transaction_id)
                where id = $1 and ($4::text[] is null or version::text = any ($4))
-               returning ${columns}
+               returning *
+             ),
+             "user" as (
+               select ${columns} from changed
              ),
              event as (
-               insert into user_service.events (type, subject, version) select 'user.updated', id, version from "user"
+               insert into user_service.events (transaction_id, type, subject, version)
+               select event_transaction_id, 'user.updated', id, version from changed
              )
              select "user".*, found
              from (select exists (select from user_service.users where id = $1) as found) as facts
@@ -98,10 +103,11 @@ export async function deleteUser(
     text: `with "user" as (
              delete from user_service.users
              where id = $1 and ($2::text[] is null or version::text = any ($2))
-             returning id, version
+             returning id, version, greatest(pg_current_xact_id(), event_transaction_id) as event_transaction_id
            ),
            event as (
-             insert into user_service.events (type, subject, version) select 'user.deleted', id, version from "user"
+             insert into user_service.events (transaction_id, type, subject, version)
+             select event_transaction_id, 'user.deleted', id, version from "user"
            )
            select exists (select from user_service.users where id = $1) as found, exists (select from "user") as deleted`,
     values: [id, versions],

@@ -3,6 +3,7 @@ import createClient, { type Client } from 'openapi-fetch';
 import type { paths } from '../../../generated/user-service.d.ts';
 import { serve, type TestService } from '../../runtime/test/harness.ts';
 import { userHandlers } from '../src/handlers.ts';
+import { deleteUser, updateUser } from '../src/queries.ts';
 
 let service: TestService;
 let api: Client<paths, 'application/json'>;
@@ -224,5 +225,26 @@ describe('getUser', () => {
     const userId = '01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70';
     const { error } = await api.GET('/users/{userId}', { params: { path: { userId } } });
     expect(error).toMatchObject({ type: '/user/problems/not-found', status: 404 });
+  });
+});
+
+describe('listUserEvents', () => {
+  it('tells of a user in the order of their versions, also when an older transaction was the last to change them', async () => {
+    const { data: before } = await api.GET('/users/feed', { params: { query: { cursor: 'latest', limit: 1 } } });
+    await service.db.transaction(async (older) => {
+      await older.query({ text: 'select pg_current_xact_id()' });
+      const { id: userId } = await registerUser('Registered by a younger transaction');
+      await api.PATCH('/users/{userId}', { params: { path: { userId } }, body: { name: 'Changed by it' } });
+      await updateUser(older, userId, { name: 'Changed by the older one' }, null);
+      await deleteUser(older, userId, null);
+    });
+    const query = { limit: 100, ...(before?.nextCursor && { cursor: before.nextCursor }) };
+    const { data } = await api.GET('/users/feed', { params: { query } });
+    expect(data?.items.map(({ type, data: { version } }) => `${type} ${version}`)).toEqual([
+      'user.registered 1',
+      'user.updated 2',
+      'user.updated 3',
+      'user.deleted 3',
+    ]);
   });
 });
