@@ -71,6 +71,7 @@ const redocly: Break[] = [
   ],
   ['rule/error-is-problem', [...responses, 'NotFound', 'content', 'application/problem+json'], { schema: text }],
   ['response-contains-header', [...responses, 'Unavailable', 'headers', 'Retry-After']],
+  ['response-contains-header', [...responses, 'TooManyRequests', 'headers', 'Retry-After']],
   ['response-contains-header', [...responses, 'NotFound', 'headers', 'X-Request-Id']],
   ['response-contains-header', [...responses, 'NotModified', 'headers', 'Cache-Control']],
   ['response-contains-header', [...user, 'delete', 'responses', '204', 'headers', 'Cache-Control']],
@@ -84,6 +85,8 @@ const redocly: Break[] = [
 ];
 
 const spectral: Break[] = [
+  ['owasp:api4:2023-rate-limit', [...list, 'responses', '200', 'headers', 'RateLimit']],
+  ['owasp:api4:2023-rate-limit-responses-429', [...list, 'responses', '429']],
   ['owasp:api4:2023-string-limit', [...schemas, 'NextCursor', 'maxLength']],
   ['owasp:api4:2023-array-limit', [...schemas, 'UserPage', 'properties', 'items', 'maxItems']],
   ['owasp:api4:2023-integer-limit', [...schemas, 'Version', 'maximum']],

@@ -10,9 +10,10 @@ import {
   type CleanedEnv,
   type ValidatorSpec,
 } from 'envalid';
+import proxyAddr from 'proxy-addr';
 
 const origins = makeValidator<string[]>((value) => {
-  const given = value.split(',').flatMap((each) => each.trim() || []);
+  const given = listOf(value);
   for (const each of given) {
     if (each !== '*' && (!URL.canParse(each) || new URL(each).origin !== each)) {
       throw new Error(`"${each}" is no origin such as http://localhost:5173`);
@@ -20,6 +21,17 @@ const origins = makeValidator<string[]>((value) => {
   }
   return given;
 });
+
+/** Addresses (`192.0.2.1`), networks (`10.0.0.0/8`), or the names that proxy-addr has for some (`loopback`). */
+const networks = makeValidator<string[]>((value) => {
+  const given = listOf(value);
+  proxyAddr.compile(given);
+  return given;
+});
+
+function listOf(value: string): string[] {
+  return value.split(',').flatMap((each) => each.trim() || []);
+}
 
 export const variables = {
   PORT: port({ default: 3000, desc: 'where the service listens' }),
@@ -53,6 +65,12 @@ export const variables = {
     default: [],
     desc: 'the origins whose pages may use the service, with commas between them, or *',
   }),
+  RATE_LIMIT: whole(0, 1e9)({ default: 0, desc: 'how many requests a client may send in a window; 0 is any number' }),
+  RATE_LIMIT_WINDOW_S: whole(1, 3600)({ default: 60, desc: 'how long a window is, in seconds' }),
+  TRUSTED_PROXIES: networks({
+    default: [],
+    desc: 'the addresses and networks of the proxies whose X-Forwarded-For is believed, with commas between them',
+  }),
 };
 
 export type Environment = { [Name in keyof typeof variables]: CleanedEnv<typeof variables>[Name] };
@@ -85,5 +103,13 @@ function oneOf<const Choice extends string>(choices: Choice[]) {
     const choice = choices.find((each) => each === value);
     if (!choice) throw new Error(`"${value}" is not one of ${choices.join(', ')}`);
     return choice;
+  });
+}
+
+function whole(min: number, max: number) {
+  return makeValidator<number>((value) => {
+    const number = Number(value);
+    if (/^\d+$/.test(value) && number >= min && number <= max) return number;
+    throw new Error(`"${value}" is no whole number from ${min} to ${max}`);
   });
 }

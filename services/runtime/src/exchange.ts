@@ -23,11 +23,14 @@ export interface Known {
   accept: string | undefined;
   /** The body, where it was read already. */
   bytes: Buffer | undefined;
-  /** Why it failed, where that is the service's own fault. */
+  /** What failed, where that is the service's own fault. */
   error: Error | undefined;
 }
 
 export type Outgoing = ServerResponse & { locals: Known };
+
+/** What a request goes through: it answers it, or gives it to the next one. */
+export type Listener = (req: IncomingMessage, res: Outgoing) => void;
 
 /** Writes down what is known of a request when it comes. */
 export function begin(req: IncomingMessage, res: ServerResponse): asserts res is Outgoing {

@@ -77,7 +77,15 @@ type Content<Response> = Response extends { content: infer Media }
 
 /** The headers that the runtime sends by itself, where the contract declares them. */
 type RuntimeHeader =
-  'X-Request-Id' | 'Retry-After' | 'Allow' | 'Cache-Control' | 'ETag' | 'Link' | 'Idempotent-Replayed';
+  | 'X-Request-Id'
+  | 'RateLimit'
+  | 'RateLimit-Policy'
+  | 'Retry-After'
+  | 'Allow'
+  | 'Cache-Control'
+  | 'ETag'
+  | 'Link'
+  | 'Idempotent-Replayed';
 
 type Headers<Response> = Response extends { headers: infer Declared }
   ? [DeclaredHeader<Declared>] extends [never]

@@ -13,12 +13,10 @@ import { headersOf, type Answers, type Asked } from './answers.ts';
 import { readBody } from './body.ts';
 import type { Contract, Operation, Parameter } from './contract.ts';
 import { hasBody } from './edge.ts';
-import type { Outgoing } from './exchange.ts';
+import type { Listener, Outgoing } from './exchange.ts';
 import type { Replies } from './replies.ts';
 import { expectationOf, isEscaped, isInteger } from './requests.ts';
 import type { RouteOf } from './routes.ts';
-
-type Listener = (req: IncomingMessage, res: Outgoing) => void;
 
 /** Makes the listener that answers what is plainly valid, and gives everything else to `otherwise`. */
 export function fastLane(

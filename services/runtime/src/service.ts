@@ -19,6 +19,7 @@ import { createEdge } from './edge.ts';
 import { begin, type Outgoing } from './exchange.ts';
 import type { Health } from './health.ts';
 import { fastLane } from './lane.ts';
+import { limited, type RateLimit } from './limits.ts';
 import { logRequest } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { pages } from './pages.ts';
@@ -50,11 +51,13 @@ export interface Service {
   corsOrigins: string[];
   /** Whether what is plainly valid is answered without Express and its validator; the answers are the same. */
   fastLane: boolean;
+  /** How many requests a client may send. */
+  rateLimit: RateLimit;
 }
 
 /** Makes the server that answers every operation of the contract, and with a problem everything else. It does not listen yet. */
 export function createService(service: Service): Server {
-  const { contract, health, metrics, logger, corsOrigins } = service;
+  const { contract, db, health, metrics, logger, corsOrigins, rateLimit } = service;
   const shareAcrossOrigins = corsOrigins.length > 0 ? [crossOrigin(contract, corsOrigins)] : [];
   const always = headersBy([securityHeaders, ...shareAcrossOrigins]);
   const out = replies(contract, health, always, service.validateResponses ? conformance(contract) : undefined);
@@ -62,6 +65,11 @@ export function createService(service: Service): Server {
   const routeOf = routesOf(contract);
   const app = createApp(service, shareAcrossOrigins, routeOf, answer, out);
   const serve = service.fastLane ? fastLane(contract, routeOf, answer, out, app) : app;
+  const admit = rateLimit.requests > 0 ? limited(rateLimit, db, routeOf, refuse, serve) : serve;
+  function refuse(req: IncomingMessage, res: Outgoing, error: unknown): void {
+    for (const share of shareAcrossOrigins) void share(req as Request, res as unknown as Response, () => undefined);
+    out.fail(res, error);
+  }
   function over(this: Outgoing): void {
     metrics.observe(this);
     logRequest(logger, this);
@@ -75,13 +83,13 @@ export function createService(service: Service): Server {
     {
       serve(req, res) {
         open(req, res);
-        serve(req, res);
+        admit(req, res);
       },
       refuse(req, res, reason) {
         // What it asks for may be unknown: then it asks the service as a whole.
         req.url ||= `${contract.basePaths[0]}/`;
         open(req, res);
-        out.fail(res, reason);
+        refuse(req, res, reason);
       },
     },
     classesOf(app),

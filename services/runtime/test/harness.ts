@@ -8,6 +8,7 @@ import { connectionOf, Database } from '@task-manager/runtime/database';
 import type { Environment } from '@task-manager/runtime/environment';
 import { Health } from '@task-manager/runtime/health';
 import { createLogger } from '@task-manager/runtime/log';
+import type { RateLimit } from '@task-manager/runtime/limits';
 import { createMetrics } from '@task-manager/runtime/metrics';
 import { migrate } from '@task-manager/runtime/migrate';
 import { createService } from '@task-manager/runtime/service';
@@ -19,6 +20,7 @@ interface Options {
   fastLane?: boolean;
   /** Makes another contract of the one that it has. */
   alter?: (contract: Contract) => Contract;
+  rateLimit?: Partial<RateLimit>;
   /** The service whose database it uses too. */
   sharing?: TestService;
 }
@@ -37,8 +39,10 @@ export interface TestService {
 export async function serve(
   name: string,
   makeHandlers: (health: Health) => object,
-  { corsOrigins = ['https://board.example'], fastLane = true, alter = (contract) => contract, sharing }: Options = {},
+  options: Options = {},
 ): Promise<TestService> {
+  const { corsOrigins = ['https://board.example'], fastLane = true, alter } = options;
+  const { rateLimit, sharing } = options;
   const environment = sharing?.environment ?? (await newEnvironment(name));
   const logger = createLogger(name, environment.LOG_LEVEL);
   const db = new Database(environment, schemaOf(name), logger);
@@ -46,8 +50,9 @@ export async function serve(
   if (!sharing) await prepare(name, environment);
   db.migrated = true;
   health.reason = undefined;
+  const contract = readContract(new URL(`../../../generated/${name}.yaml`, import.meta.url));
   const server = createService({
-    contract: alter(readContract(new URL(`../../../generated/${name}.yaml`, import.meta.url))),
+    contract: alter?.(contract) ?? contract,
     handlers: makeHandlers(health),
     db,
     health,
@@ -56,6 +61,7 @@ export async function serve(
     validateResponses: true,
     corsOrigins,
     fastLane,
+    rateLimit: { requests: 0, windowS: 60, trustedProxies: [], ...rateLimit },
   });
   const url = await listen(server);
   return {
@@ -92,6 +98,9 @@ export async function newEnvironment(name: string): Promise<Environment> {
     FAST_LANE: true,
     SHUTDOWN_DELAY_MS: 0,
     CORS_ORIGINS: [],
+    RATE_LIMIT: 0,
+    RATE_LIMIT_WINDOW_S: 60,
+    TRUSTED_PROXIES: [],
   };
 }
 

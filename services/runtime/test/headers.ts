@@ -19,17 +19,21 @@ export function sendsItsHeaders(subject: Subject): void {
   const newBody = newBodies(subject);
   let service: TestService;
   let failing: TestService;
+  let exhausted: TestService;
   let base: string;
 
   beforeAll(async () => {
-    service = await serve(name, subject.handlers);
+    // With all that an answer may have.
+    service = await serve(name, subject.handlers, { rateLimit: { requests: 1_000_000 } });
     base = service.url + prefix;
     failing = await serve(name, (health) => {
       const names = Object.keys(subject.handlers(health));
       return Object.fromEntries(names.map((each) => [each, () => Promise.reject(new Error('a bug'))]));
     });
+    exhausted = await serve(name, subject.handlers, { rateLimit: { requests: 1 } });
+    await send(exhausted.url + prefix + list, 'GET');
   });
-  afterAll(() => Promise.all([service.stop(), failing.stop()]));
+  afterAll(() => Promise.all([service.stop(), failing.stop(), exhausted.stop()]));
 
   /** How to be answered with each status, whatever the operation. */
   const ways: Record<number, (operation: Operation) => Promise<Answer>> = {
@@ -49,6 +53,7 @@ export function sendsItsHeaders(subject: Subject): void {
       await ask(operation, { headers });
       return ask(operation, { headers });
     },
+    429: (operation) => ask(operation, { server: exhausted }),
     500: (operation) => ask(operation, { server: failing }),
     async 503(operation) {
       const id = await make();

@@ -29,6 +29,11 @@ const server = createService({
   validateResponses: environment.VALIDATE_RESPONSES,
   corsOrigins: environment.CORS_ORIGINS,
   fastLane: environment.FAST_LANE,
+  rateLimit: {
+    requests: environment.RATE_LIMIT,
+    windowS: environment.RATE_LIMIT_WINDOW_S,
+    trustedProxies: environment.TRUSTED_PROXIES,
+  },
 });
 const migrations = { folder: new URL('../migrations/', import.meta.url), schema };
 

@@ -99,6 +99,8 @@ describe('starting', () => {
         /^POSTGRES_SSLMODE is wrong: "maybe" is not one of disable, require, verify-full .*\n$/,
       ],
       ['LOG_LEVEL', 'loud', /^LOG_LEVEL is wrong: .*\n$/],
+      ['RATE_LIMIT', '1.5', /^RATE_LIMIT is wrong: "1.5" is no whole number from 0 to 1000000000 .*\n$/],
+      ['TRUSTED_PROXIES', '10.0.0.0/8, proxy.example', /^TRUSTED_PROXIES is wrong: .*proxy\.example .*\n$/],
     ] as const) {
       const service = await run({ [name]: value });
       expect(await service.exited).toBe(1);

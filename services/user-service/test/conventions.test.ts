@@ -5,6 +5,7 @@ import { readsOnlyHttp } from '../../runtime/test/framing.ts';
 import { sendsItsHeaders } from '../../runtime/test/headers.ts';
 import { repeatsSafely } from '../../runtime/test/idempotency.ts';
 import { answersAlikeInTheFastLane } from '../../runtime/test/lane.ts';
+import { limitsItsClients } from '../../runtime/test/limits.ts';
 import type { Subject } from '../../runtime/test/subject.ts';
 import { userHandlers } from '../src/handlers.ts';
 
@@ -37,3 +38,4 @@ repeatsSafely(subject);
 publishesItsFeed(subject);
 sendsItsHeaders(subject);
 answersAlikeInTheFastLane(subject);
+limitsItsClients(subject);
