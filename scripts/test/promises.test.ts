@@ -55,3 +55,18 @@ describe('README.md', () => {
     }
   });
 });
+
+describe('package.json', () => {
+  it('says of each package that would run something when it is installed whether it may', async () => {
+    const { allowScripts } = JSON.parse(await read('package.json')) as { allowScripts: Record<string, boolean> };
+    const { packages } = JSON.parse(await read('package-lock.json')) as {
+      packages: Record<string, { hasInstallScript?: true }>;
+    };
+    const names = Object.entries(packages)
+      .filter(([, { hasInstallScript }]) => hasInstallScript)
+      .map(([path]) => path.replace(/.*node_modules\//, ''));
+    const advice = (name: string) => `${name} runs something when it is installed: look at it, and put it into allowScripts`;
+    expect(names.filter((name) => !(name in allowScripts)).map(advice)).toEqual([]);
+    expect(Object.keys(allowScripts).filter((name) => !names.includes(name))).toEqual([]);
+  });
+});

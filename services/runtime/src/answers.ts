@@ -1,5 +1,6 @@
 /** A valid request → what the operation's handler answers. */
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import { sizeMax } from './batches.ts';
 import type { Operation } from './contract.ts';
 import type { Queryable } from './database.ts';
 import type { Answer } from './handlers.ts';
@@ -18,21 +19,51 @@ export interface Asked {
 /** An answer, and whether it was given before. */
 export type Answered = Answer & { replayed?: true };
 
-export type Answers = (operation: Operation, asked: Asked, res: ServerResponse) => Promise<Answered>;
-
 /** What every handler is, seen from here; `implement()` has checked what each takes and answers. */
 type Handler = (request: Asked & { db: Queryable; signal: AbortSignal }) => Promise<Answer>;
 
+/**
+ * Beyond this many requests at work no other is begun: two of the largest batches, so that nobody waits for more than the
+ * batch before theirs, and what waits takes no more memory than this.
+ */
+const atWorkMax = 2 * sizeMax;
+
 /** Calls the operation's handler, once for each idempotency key. */
-export function answers({ handlers, db, health }: Pick<Service, 'handlers' | 'db' | 'health'>): Answers {
-  return (operation, asked, res) => {
-    const { operationId } = operation;
+export class Answers {
+  readonly #service: Pick<Service, 'handlers' | 'db' | 'health'>;
+  /** Operations that wait for what happens, and are no work meanwhile. */
+  readonly #waiting: Set<string>;
+  #atWork = 0;
+
+  constructor(service: Pick<Service, 'contract' | 'handlers' | 'db' | 'health'>) {
+    this.#service = service;
+    const waiting = service.contract.operations.filter((each) => 'text/event-stream' in contentOf(each));
+    this.#waiting = new Set(waiting.map(({ operationId }) => operationId));
+  }
+
+  /** Whether there is so much to do that whoever asks now had better ask again later. */
+  get overloaded(): boolean {
+    return this.#atWork >= atWorkMax;
+  }
+
+  async to({ operationId }: Operation, asked: Asked, res: ServerResponse): Promise<Answered> {
+    const { handlers, db, health } = this.#service;
     const handle = (handlers as Record<string, Handler | undefined>)[operationId];
     if (!handle) throw new Error(`no handler for ${operationId}`);
     const run = (queryable: Queryable) => handle(new HandlerRequest(asked, queryable, res, health.stopping));
     const key = asked.headers['Idempotency-Key'];
-    return key === undefined ? run(db) : once(db, { key, operationId, body: asked.body }, run);
-  };
+    const work = this.#waiting.has(operationId) ? 0 : 1;
+    this.#atWork += work;
+    try {
+      return await (key === undefined ? run(db) : once(db, { key, operationId, body: asked.body }, run));
+    } finally {
+      this.#atWork -= work;
+    }
+  }
+}
+
+function contentOf({ responses }: Operation): Record<string, unknown> {
+  return responses.get(200)?.content ?? {};
 }
 
 /** What a handler is given. Few ask for the signal, which is made only for them. */

@@ -53,7 +53,7 @@ export function inOrder<Row extends { id: string }>(ids: string[], rows: Row[]):
 }
 
 /** More than one statement should hold, fewer than would make the others wait long. */
-const sizeMax = 256;
+export const sizeMax = 256;
 /** A batch that takes longer, for the database has stalled, holds up those behind it no more. */
 const patienceMs = 100;
 

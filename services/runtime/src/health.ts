@@ -30,4 +30,9 @@ export function healthHandlers(health: Health) {
   };
 }
 
+/** Whether this is asked by an orchestrator, at whatever prefix. It asks every few seconds, and is answered whatever happens. */
+export function isHealth(url: string): boolean {
+  return /\/health(\/live)?$/.test(url);
+}
+
 const ok = { status: 200 as const, body: { status: 'ok' as const } };

@@ -22,7 +22,7 @@ import type { RouteOf } from './routes.ts';
 export function fastLane(
   contract: Contract,
   routeOf: RouteOf,
-  answer: Answers,
+  answers: Answers,
   out: Replies,
   otherwise: Listener,
 ): Listener {
@@ -46,7 +46,7 @@ export function fastLane(
         }
       }
       res.locals.operation = operation;
-      await out.answer(req, res, await answer(operation, asked, res));
+      await out.answer(req, res, await answers.to(operation, asked, res));
     } catch (error) {
       out.fail(res, error);
     }

@@ -1,6 +1,7 @@
 /** Logs: one JSON object a line on standard output; of a request, one line when it is answered. */
 import { pino, type Logger } from 'pino';
 import { pathOf, type Outgoing } from './exchange.ts';
+import { isHealth } from './health.ts';
 
 export type { Logger };
 
@@ -63,5 +64,5 @@ function levelOf(url: string, status: number): 'debug' | 'info' | 'warn' | 'erro
 
 /** Orchestrators ask for the health every few seconds, and followers for what is new. */
 function isRoutine(url: string, status: number): boolean {
-  return /\/health(\/live)?$/.test(url) || (/\/feed\?.*wait=/.test(url) && status < 400);
+  return isHealth(url) || (/\/feed\?.*wait=/.test(url) && status < 400);
 }

@@ -16,6 +16,9 @@ export class InvalidRequest extends Error {
   }
 }
 
+/** Thrown when there is so much to do that this is not begun. Answered with 503, and no fault that a log need explain. */
+export class Overloaded extends Error {}
+
 /** The answer to what went wrong; `title` and `type` come from the contract's example of that name, or of that status. */
 export function problemOf(
   contract: Contract,
@@ -56,7 +59,8 @@ export function toProblem(error: unknown): ProblemDetails & { status: number } {
     return { status, detail, ...(type && { type }) };
   }
   if (error instanceof BadRequest) return invalid(fromValidator(error));
-  if (error instanceof DatabaseUnavailable) return { status: 503, detail: error.message };
+  if (error instanceof DatabaseUnavailable || error instanceof Overloaded)
+    return { status: 503, detail: error.message };
   // Class 22 is "data exception": the value, not the statement, is at fault.
   if (sqlState(error)?.startsWith('22')) return { status: 400, detail: 'A value cannot be stored.' };
   return { status: 500, detail: 'The service failed. Its log has the cause under this request id.' };

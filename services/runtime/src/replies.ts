@@ -9,7 +9,7 @@ import type { Contract } from './contract.ts';
 import type { Known, Outgoing } from './exchange.ts';
 import type { ProblemDetails } from './handlers.ts';
 import type { Health } from './health.ts';
-import { basePathOf, problemOf, toProblem } from './problems.ts';
+import { basePathOf, Overloaded, problemOf, toProblem } from './problems.ts';
 
 /** What goes over the wire, but for the headers that every answer has. */
 export interface Reply {
@@ -59,7 +59,8 @@ export function replies(contract: Contract, health: Health, always: string[], fa
 
   function fail(res: Outgoing, error: unknown): void {
     const { status, ...details } = toProblem(error);
-    if (status >= 500) res.locals.error = error instanceof Error ? error : new Error(String(error));
+    if (status >= 500 && !(error instanceof Overloaded))
+      res.locals.error = error instanceof Error ? error : new Error(String(error));
     try {
       if (res.headersSent) res.destroy();
       else sendChecked(res, problem(res, status, details));

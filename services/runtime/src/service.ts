@@ -11,18 +11,19 @@ import express, {
 } from 'express';
 import helmet from 'helmet';
 import type { Logger } from 'pino';
-import { answers, headersOf, type Answers } from './answers.ts';
+import { Answers, headersOf } from './answers.ts';
 import { conformance } from './conformance.ts';
 import type { Contract, Operation } from './contract.ts';
 import type { Database } from './database.ts';
 import { createEdge } from './edge.ts';
 import { begin, type Outgoing } from './exchange.ts';
-import type { Health } from './health.ts';
+import { isHealth, type Health } from './health.ts';
 import { fastLane } from './lane.ts';
 import { limited, type RateLimit } from './limits.ts';
 import { logRequest } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { pages } from './pages.ts';
+import { Overloaded } from './problems.ts';
 import { replies, type Replies } from './replies.ts';
 import {
   findOperation,
@@ -61,10 +62,10 @@ export function createService(service: Service): Server {
   const shareAcrossOrigins = corsOrigins.length > 0 ? [crossOrigin(contract, corsOrigins)] : [];
   const always = headersBy([securityHeaders, ...shareAcrossOrigins]);
   const out = replies(contract, health, always, service.validateResponses ? conformance(contract) : undefined);
-  const answer = answers(service);
+  const answers = new Answers(service);
   const routeOf = routesOf(contract);
-  const app = createApp(service, shareAcrossOrigins, routeOf, answer, out);
-  const serve = service.fastLane ? fastLane(contract, routeOf, answer, out, app) : app;
+  const app = createApp(service, shareAcrossOrigins, routeOf, answers, out);
+  const serve = service.fastLane ? fastLane(contract, routeOf, answers, out, app) : app;
   const admit = rateLimit.requests > 0 ? limited(rateLimit, db, routeOf, refuse, serve) : serve;
   function refuse(req: IncomingMessage, res: Outgoing, error: unknown): void {
     for (const share of shareAcrossOrigins) void share(req as Request, res as unknown as Response, () => undefined);
@@ -83,7 +84,9 @@ export function createService(service: Service): Server {
     {
       serve(req, res) {
         open(req, res);
-        admit(req, res);
+        // Before anything is read of it: to refuse must cost much less than to answer.
+        if (answers.overloaded && !isHealth(res.locals.url)) refuse(req, res, overloaded);
+        else admit(req, res);
       },
       refuse(req, res, reason) {
         // What it asks for may be unknown: then it asks the service as a whole.
@@ -96,11 +99,13 @@ export function createService(service: Service): Server {
   );
 }
 
+const overloaded = new Overloaded('The service has more to do than it can. Ask again in a moment.');
+
 function createApp(
   service: Service,
   shareAcrossOrigins: RequestHandler[],
   routeOf: RouteOf,
-  answer: Answers,
+  answers: Answers,
   out: Replies,
 ): Express {
   const { contract, docs } = service;
@@ -125,7 +130,7 @@ function createApp(
       body: req.body as unknown,
       accept: locals.accept,
     };
-    await out.answer(req, res as unknown as Outgoing, await answer(operation, asked, res));
+    await out.answer(req, res as unknown as Outgoing, await answers.to(operation, asked, res));
   });
   app.use(problems(out));
   return app;

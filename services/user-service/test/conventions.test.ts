@@ -6,6 +6,7 @@ import { sendsItsHeaders } from '../../runtime/test/headers.ts';
 import { repeatsSafely } from '../../runtime/test/idempotency.ts';
 import { answersAlikeInTheFastLane } from '../../runtime/test/lane.ts';
 import { limitsItsClients } from '../../runtime/test/limits.ts';
+import { refusesWhatIsTooMuch } from '../../runtime/test/overload.ts';
 import type { Subject } from '../../runtime/test/subject.ts';
 import { userHandlers } from '../src/handlers.ts';
 
@@ -39,3 +40,4 @@ publishesItsFeed(subject);
 sendsItsHeaders(subject);
 answersAlikeInTheFastLane(subject);
 limitsItsClients(subject);
+refusesWhatIsTooMuch(subject);

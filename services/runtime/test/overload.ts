@@ -1,0 +1,66 @@
+/** More to do than can be done: each service's tests hold it to these promises. */
+import { describe, expect, it } from '@jest/globals';
+import { serve } from './harness.ts';
+import { json, open, send, type Subject } from './subject.ts';
+
+export function refusesWhatIsTooMuch(subject: Subject): void {
+  const { name, handlers, listOperation, list, create, body, prefix, table } = subject;
+
+  describe('a service that has as much to do as it can', () => {
+    it('refuses more with 503 and Retry-After at once, answers what it has begun, and then serves again', async () => {
+      const page = { status: 200, body: { items: [], nextCursor: null } };
+      let release: () => void = () => undefined;
+      const gate = new Promise<void>((resolve) => (release = resolve));
+      let begun = 0;
+      const service = await serve(name, (health) => ({
+        ...handlers(health),
+        async [listOperation]() {
+          begun++;
+          await gate;
+          return page;
+        },
+      }));
+      const base = service.url + prefix;
+      const held = Array.from({ length: 512 }, () => send(base + list, 'GET'));
+      while (begun < held.length) await new Promise(setImmediate);
+
+      for (const refused of [
+        await send(base + list, 'GET'),
+        await send(base + create, 'POST', json, JSON.stringify(body)),
+        // One that only Express reads.
+        await send(base + create, 'POST', { ...json, Origin: 'https://board.example' }, JSON.stringify(body)),
+      ]) {
+        expect(refused).toMatchObject({
+          status: 503,
+          headers: { 'retry-after': '1', 'content-type': expect.stringContaining('problem+json') },
+          body: {
+            status: 503,
+            detail: expect.stringMatching('more to do'),
+            requestId: refused.headers['x-request-id'],
+          },
+        });
+      }
+      expect((await send(`${base}/health`, 'GET')).status).toBe(200);
+      expect((await send(`${base}/health/live`, 'GET')).status).toBe(200);
+      expect((await service.db.pool.query(`select from ${table}`)).rowCount).toBe(0);
+
+      release();
+      expect(new Set((await Promise.all(held)).map(({ status }) => status))).toEqual(new Set([200]));
+      expect((await send(base + create, 'POST', json, JSON.stringify(body))).status).toBe(201);
+      await service.stop();
+    });
+
+    it('is not one that many wait at for what happens', async () => {
+      const service = await serve(name, handlers);
+      const base = service.url + prefix;
+      const waiting = Array.from({ length: 600 }, () =>
+        open(`${base}${list}/feed`, 'GET', { Accept: 'text/event-stream' }),
+      );
+      const streams = await Promise.all(waiting);
+      expect(new Set(streams.map(({ statusCode }) => statusCode))).toEqual(new Set([200]));
+      expect((await send(base + create, 'POST', json, JSON.stringify(body))).status).toBe(201);
+      for (const stream of streams) stream.destroy();
+      await service.stop();
+    });
+  });
+}
