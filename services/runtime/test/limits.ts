@@ -1,6 +1,6 @@
 /** Rate limits (decision 014), as promises that each service's tests hold it to. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { RateLimit } from '@task-manager/runtime/limits';
+import { countRequests, type RateLimit } from '@task-manager/runtime/limits';
 import { serve, type TestService } from './harness.ts';
 import { until } from './processes.ts';
 import { json, newBodies, send, type Answer, type Subject } from './subject.ts';
@@ -115,6 +115,33 @@ export function limitsItsClients(subject: Subject): void {
       const answers = await Promise.all(Array.from({ length: 40 }, (_, index) => ask(index % 2 ? one : other)));
       expect(answers.filter(({ status }) => status === 200)).toHaveLength(10);
       expect(answers.filter(({ status }) => status === 429)).toHaveLength(30);
+    });
+
+    it('is counted once for each request, whoever else asks two replicas at once', async () => {
+      const [one, other] = [
+        await start({ requests: 100, ...behindProxy }),
+        await start({ requests: 100, ...behindProxy }),
+      ];
+      const clients = Array.from({ length: 20 }, (_, index) => `192.0.2.${index}`);
+      const asked = [...clients, ...clients, ...clients].flatMap((each) => [ask(one, each), ask(other, each)]);
+      expect(new Set((await Promise.all(asked)).map(({ status }) => status))).toEqual(new Set([200]));
+      const last = await Promise.all(clients.map((each) => ask(one, each)));
+      expect(new Set(last.map((answer) => standingOf(answer).left))).toEqual(new Set([93]));
+    });
+
+    it('is counted after those whose address comes before, so that two replicas never wait for each other', async () => {
+      await countRequests(free.db, ['a', 'b', 'c'], 60_000);
+      const holder = await free.db.pool.connect();
+      const keys = async (query: string) =>
+        (await holder.query<{ key: string }>(`select key from ${schema}.rate_limits where ${query}`)).rows;
+      await holder.query('begin');
+      await keys(`key = 'b' for update`);
+      const counting = countRequests(free.db, ['c', 'b', 'a'], 60_000);
+      await until(async () => (await holder.query('select from pg_locks where not granted')).rowCount !== 0);
+      expect(await keys('true order by key for update skip locked')).toEqual([{ key: 'b' }, { key: 'c' }]);
+      await holder.query('rollback');
+      holder.release();
+      expect(await counting).toMatchObject([{ points: 2 }, { points: 2 }, { points: 2 }]);
     });
 
     it('costs the database nothing when it is over', async () => {

@@ -1,4 +1,4 @@
--- How many requests each client has sent in its window; the columns, in this order, are those of rate-limiter-flexible.
+-- How many requests each client has sent in its window, by the names that rate-limiter-flexible has for it.
 -- Unlogged: a count must not wait for the disk, and is worth nothing after a crash.
 create unlogged table user_service.rate_limits (
   -- An address, or of IPv6 a network.
