@@ -71,15 +71,10 @@ export class Database implements Queryable {
    */
   async transaction<Result>(work: (transaction: Queryable) => Promise<Result>): Promise<Result> {
     let begun: Promise<Connection> | undefined;
-    const begin = async () => {
-      const connection = await this.#connect();
-      await connection.query({ text: 'begin' });
-      return connection;
-    };
     try {
       const result = await work({
         schema: this.schema,
-        query: async (statement) => (await (begun ??= begin())).query(statement),
+        query: async (statement) => (await (begun ??= this.#begin())).query(statement),
       });
       await (await begun)?.query({ text: 'commit' });
       return result;
@@ -90,6 +85,17 @@ export class Database implements Queryable {
       throw error;
     } finally {
       (await begun?.catch(() => undefined))?.release();
+    }
+  }
+
+  async #begin(): Promise<Connection> {
+    const connection = await this.#connect();
+    try {
+      await connection.query({ text: 'begin' });
+      return connection;
+    } catch (error) {
+      connection.release();
+      throw error;
     }
   }
 
