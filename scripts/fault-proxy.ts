@@ -16,6 +16,7 @@ export class FaultProxy {
   #silent = false;
   #refusing = false;
   #fatal: string | undefined;
+  #unknown: string | undefined;
   /** How much later everything arrives, in each direction. */
   latencyMs = 0;
 
@@ -68,12 +69,19 @@ export class FaultProxy {
     this.#fatal = text;
   }
 
+  /** Refuses whoever sets this parameter as it connects, as PgBouncer does with those that it does not know. */
+  refuseParameter(name: string): void {
+    this.#unknown = name;
+    this.reset();
+  }
+
   /** Passes on everything again. Connections that have lost bytes meanwhile are reset: nothing good can come of them. */
   heal(): void {
     if (this.#silent) this.reset();
     this.#silent = false;
     this.#refusing = false;
     this.#fatal = undefined;
+    this.#unknown = undefined;
     this.latencyMs = 0;
   }
 
@@ -94,6 +102,10 @@ export class FaultProxy {
     this.#pairs.add(pair);
     let doomed = false;
     this.#pass(client, upstream, (data) => {
+      if (this.#unknown !== undefined && data.includes(this.#unknown)) {
+        client.end(refusal(`unsupported startup parameter: ${this.#unknown}`));
+        return false;
+      }
       if (this.#fatal === undefined || !data.includes(this.#fatal)) return true;
       this.#fatal = undefined;
       doomed = true;
@@ -120,13 +132,24 @@ export class FaultProxy {
   }
 
   #pass(from: Socket, to: Socket, allowed: (data: Buffer) => boolean): void {
+    let passed = Promise.resolve();
     from.on('data', (data: Buffer) => {
       if (this.#silent || !allowed(data)) return;
-      if (this.latencyMs === 0) to.write(data);
-      else
-        setTimeout(() => {
-          if (!this.#silent) to.write(data);
-        }, this.latencyMs);
+      const dueMs = performance.now() + this.latencyMs;
+      // One after the other, also when the latency is another by now.
+      passed = passed.then(async () => {
+        const waitMs = dueMs - performance.now();
+        if (waitMs > 0) await sleep(waitMs);
+        if (!this.#silent && to.writable) to.write(data);
+      });
     });
   }
+}
+
+/** PostgreSQL's ErrorResponse (its manual, 54.7) for a protocol violation. */
+function refusal(message: string): Buffer {
+  const fields = Buffer.from(`SFATAL\0VFATAL\0C08P01\0M${message}\0\0`);
+  const head = Buffer.from('E\0\0\0\0');
+  head.writeInt32BE(fields.length + 4, 1);
+  return Buffer.concat([head, fields]);
 }

@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { sizeMax } from './batches.ts';
 import type { Operation } from './contract.ts';
-import type { Queryable } from './database.ts';
+import { Database, type Queryable } from './database.ts';
 import type { Answer } from './handlers.ts';
 import { once } from './idempotency.ts';
 import type { Service } from './service.ts';
@@ -50,7 +50,7 @@ export class Answers {
     const { handlers, db, health } = this.#service;
     const handle = (handlers as Record<string, Handler | undefined>)[operationId];
     if (!handle) throw new Error(`no handler for ${operationId}`);
-    const run = (queryable: Queryable) => handle(new HandlerRequest(asked, queryable, res, health.stopping));
+    const run = (queryable: Database | Queryable) => handle(new HandlerRequest(asked, queryable, res, health.stopping));
     const key = asked.headers['Idempotency-Key'];
     const work = this.#waiting.has(operationId) ? 0 : 1;
     this.#atWork += work;
@@ -66,20 +66,20 @@ function contentOf({ responses }: Operation): Record<string, unknown> {
   return responses.get(200)?.content ?? {};
 }
 
-/** What a handler is given. Few ask for the signal, which is made only for them. */
+/** What a handler is given. The time for its work begins when it asks for `db`; few ask for the signal, made only for them. */
 class HandlerRequest implements Asked {
   readonly path: unknown;
   readonly query: unknown;
   readonly headers: Asked['headers'];
   readonly body: unknown;
   readonly accept: unknown;
-  readonly db: Queryable;
+  readonly #db: Database | Queryable;
   readonly #res: ServerResponse;
   readonly #stopping: AbortSignal;
 
   constructor(
     { path, query, headers, body, accept }: Asked,
-    db: Queryable,
+    db: Database | Queryable,
     res: ServerResponse,
     stopping: AbortSignal,
   ) {
@@ -88,9 +88,13 @@ class HandlerRequest implements Asked {
     this.headers = headers;
     this.body = body;
     this.accept = accept;
-    this.db = db;
+    this.#db = db;
     this.#res = res;
     this.#stopping = stopping;
+  }
+
+  get db(): Queryable {
+    return this.#db instanceof Database ? this.#db.work() : this.#db;
   }
 
   get signal(): AbortSignal {

@@ -3,7 +3,7 @@
  * the commit, so those that wait at the same time share them: while a batch is on its way the next one gathers, and it is
  * sent when the first is back. Nothing waits for a timer, so a service with one client answers as fast as without. See decisions/012.
  */
-import { Database, sqlState, type Queryable } from './database.ts';
+import { Database, sqlState, Work, type Queryable } from './database.ts';
 
 /**
  * Makes a function of one argument out of `run`, which does the same for many with one statement: its results are in the
@@ -18,10 +18,11 @@ export function batched<Argument, Result>(
 ): (db: Queryable, arg: Argument) => Promise<Result> {
   const batches = new WeakMap<Database, Batches<Argument, Result>>();
   return (db, arg) => {
-    if (!(db instanceof Database)) return run(db, [arg]).then(([result]) => result as Result);
-    const own = batches.get(db) ?? new Batches((args) => run(db, args));
-    batches.set(db, own);
-    return own.add(arg);
+    const work = workIn(db);
+    if (!work) return run(db, [arg]).then(([result]) => result as Result);
+    const own = batches.get(work.database) ?? new Batches(work.database, run);
+    batches.set(work.database, own);
+    return own.add(arg, work.deadline);
   };
 }
 
@@ -33,17 +34,24 @@ export function shared<Argument, Result>(
   run: (db: Queryable, arg: Argument) => Promise<Result>,
 ): (db: Queryable, arg: Argument) => Promise<Result> {
   const readings = new WeakMap<Database, Map<string, Batches<Argument, Result>>>();
+  const runFor = async (db: Queryable, args: Argument[]) =>
+    Array<Result>(args.length).fill(await run(db, args[0] as Argument));
   return (db, arg) => {
-    if (!(db instanceof Database)) return run(db, arg);
-    const own = readings.get(db) ?? new Map<string, Batches<Argument, Result>>();
-    readings.set(db, own);
+    const work = workIn(db);
+    if (!work) return run(db, arg);
+    const own = readings.get(work.database) ?? new Map<string, Batches<Argument, Result>>();
+    readings.set(work.database, own);
     const name = JSON.stringify(arg);
-    const forget = () => own.delete(name);
-    const reading =
-      own.get(name) ?? new Batches(async (args) => Array<Result>(args.length).fill(await run(db, arg)), forget);
+    const reading = own.get(name) ?? new Batches(work.database, runFor, () => own.delete(name));
     own.set(name, reading);
-    return reading.add(arg);
+    return reading.add(arg, work.deadline);
   };
+}
+
+/** None in a transaction. */
+function workIn(db: Queryable): Work | undefined {
+  if (db instanceof Database) return db.work();
+  return db instanceof Work ? db : undefined;
 }
 
 /** What was found of each id, in the order of the ids. */
@@ -59,27 +67,34 @@ const patienceMs = 100;
 
 interface Call<Argument, Result> {
   arg: Argument;
+  deadline: number;
   resolve: (result: Result) => void;
   reject: (error: unknown) => void;
 }
 
 /** Calls, gathered into batches: as a rule one is on its way and one gathers, so nobody waits for more than these two. */
 class Batches<Argument, Result> {
-  readonly #run: (args: Argument[]) => Promise<Result[]>;
+  readonly #database: Database;
+  readonly #run: (db: Queryable, args: Argument[]) => Promise<Result[]>;
   readonly #idle: () => void;
   #gathered: Call<Argument, Result>[] = [];
   #sent = 0;
   #due = false;
 
   /** `idle` is called when nobody waits any more. */
-  constructor(run: (args: Argument[]) => Promise<Result[]>, idle: () => void = () => undefined) {
+  constructor(
+    database: Database,
+    run: (db: Queryable, args: Argument[]) => Promise<Result[]>,
+    idle: () => void = () => undefined,
+  ) {
+    this.#database = database;
     this.#run = run;
     this.#idle = idle;
   }
 
-  add(arg: Argument): Promise<Result> {
+  add(arg: Argument, deadline: number): Promise<Result> {
     return new Promise((resolve, reject) => {
-      this.#gathered.push({ arg, resolve, reject });
+      this.#gathered.push({ arg, deadline, resolve, reject });
       if (this.#sent === 0 || this.#gathered.length >= sizeMax) this.#sendSoon();
     });
   }
@@ -112,7 +127,12 @@ class Batches<Argument, Result> {
   /** Never rejects: each call is told by itself. */
   async #settle(batch: Call<Argument, Result>[]): Promise<void> {
     try {
-      const results = await this.#run(batch.map(({ arg }) => arg));
+      // They came at about the same time: the first deadline is a good one for all.
+      const work = this.#database.work(Math.min(...batch.map(({ deadline }) => deadline)));
+      const results = await this.#run(
+        work,
+        batch.map(({ arg }) => arg),
+      );
       batch.forEach(({ resolve }, index) => {
         resolve(results[index] as Result);
       });

@@ -11,15 +11,16 @@ export interface Statement {
   values?: unknown[];
 }
 
-/** What statements are sent to: the database, or one transaction in it. */
+/** What statements are sent to: the database, a piece of work, or one transaction in it. */
 export interface Queryable {
   /** The service's own. */
   schema: string;
   /**
    * Runs one statement. Outside a transaction it is durable when the promise resolves.
    *
-   * @throws {DatabaseUnavailable} when the database is away, starting, stopping or out of connections. Whether a change
-   * was made is then not known: it is never retried here.
+   * @throws {DatabaseUnavailable} when the database is away, starting, stopping, out of connections or too slow. Whether a
+   * change was made is then not known: it is never sent again here. Only what a deadlock or a serialization failure has
+   * undone is, once.
    * @throws {pg.DatabaseError} when the statement fails.
    */
   query<Row extends object>(statement: Statement): Promise<Row[]>;
@@ -28,24 +29,16 @@ export interface Queryable {
 /** Thrown when the database cannot do its work now, through no fault of the statement. Answered with 503. */
 export class DatabaseUnavailable extends Error {}
 
+/** The pool. Each statement that is sent to it directly is a piece of work by itself. */
 export class Database implements Queryable {
   readonly pool: pg.Pool;
   readonly schema: string;
-  /** Set once the tables are there; until then no statement is sent. */
+  /** Set while the tables are there and this version can use them; otherwise no statement is sent. */
   migrated = false;
 
   constructor(environment: Environment, schema: string, logger: Logger) {
     this.schema = schema;
-    this.pool = new pg.Pool({
-      ...connectionOf(environment),
-      max: 10,
-      idleTimeoutMillis: 0,
-      query_timeout: timeoutMs,
-      // The server gives up first, and so does not go on with what nobody waits for.
-      statement_timeout: timeoutMs - 100,
-      // A replica that hangs must not hold its locks.
-      idle_in_transaction_session_timeout: 5000,
-    });
+    this.pool = new pg.Pool({ ...connectionOf(environment), ...serverLimits, max: 10, idleTimeoutMillis: 0 });
     // The death of an idle connection harms nobody: the pool opens another. Unheard, the event would end the process.
     this.pool.on('error', (error) => {
       logger.debug({ err: error }, 'an idle connection was lost');
@@ -53,9 +46,48 @@ export class Database implements Queryable {
     this.pool.on('connect', (client) => client.on('error', () => undefined));
   }
 
+  /** Begins a piece of work that is over, one way or the other, at the deadline (of `performance.now()`). */
+  work(deadline = performance.now() + workMs): Work {
+    return new Work(this, deadline);
+  }
+
+  async query<Row extends object>(statement: Statement): Promise<Row[]> {
+    return this.work().query(statement);
+  }
+
+  /** As that of `Work`, but as long as it takes, for what nobody waits for: only its statements have a time limit each. */
+  async transaction<Result>(run: (transaction: Queryable) => Promise<Result>): Promise<Result> {
+    return this.work(Infinity).transaction(run);
+  }
+
+  async end(): Promise<void> {
+    await this.pool.end();
+  }
+}
+
+/**
+ * What one request asks of the database: however many statements it takes, each that has no answer at the deadline fails,
+ * and none is sent after it. So a request never waits longer than this, whatever has become of the database.
+ */
+export class Work implements Queryable {
+  readonly database: Database;
+  readonly schema: string;
+  /** Of `performance.now()`, in milliseconds. */
+  readonly deadline: number;
+
+  constructor(database: Database, deadline: number) {
+    this.database = database;
+    this.schema = database.schema;
+    this.deadline = deadline;
+  }
+
   async query<Row extends object>(statement: Statement): Promise<Row[]> {
     const connection = await this.#connect();
     try {
+      return await connection.query<Row>(statement);
+    } catch (error) {
+      // It was a transaction by itself, undone for the sake of another: nothing of it was done.
+      if (!wasUndone(error)) throw error;
       return await connection.query<Row>(statement);
     } finally {
       connection.release();
@@ -63,16 +95,16 @@ export class Database implements Queryable {
   }
 
   /**
-   * Runs `work` in one transaction, begun with its first statement: all of it takes effect, durably, when the promise
-   * resolves, and nothing when `work` throws.
+   * Runs a function in one transaction, begun with its first statement: all of it takes effect, durably, when the promise
+   * resolves, and nothing when it throws.
    *
-   * @throws as `query` does, and what `work` throws. When the connection is lost while it commits, whether it took effect
-   * is not known.
+   * @throws as `query` does, and what the function throws. When the connection is lost while it commits, whether it took
+   * effect is not known.
    */
-  async transaction<Result>(work: (transaction: Queryable) => Promise<Result>): Promise<Result> {
+  async transaction<Result>(run: (transaction: Queryable) => Promise<Result>): Promise<Result> {
     let begun: Promise<Connection> | undefined;
     try {
-      const result = await work({
+      const result = await run({
         schema: this.schema,
         query: async (statement) => (await (begun ??= this.#begin())).query(statement),
       });
@@ -100,36 +132,61 @@ export class Database implements Queryable {
   }
 
   async #connect(): Promise<Connection> {
-    if (!this.migrated) throw new DatabaseUnavailable('The database is not ready yet.');
+    const { pool, migrated } = this.database;
+    if (!migrated) throw new DatabaseUnavailable('The database is not ready yet.');
     try {
-      return new Connection(await this.pool.connect());
+      return new Connection(await takeBy(this.deadline, pool), this.deadline);
     } catch (cause) {
       // Also when it was reached and refuses us: a password that has just been changed, a database that is gone.
       throw new DatabaseUnavailable('The database cannot be reached.', { cause });
     }
   }
+}
 
-  async end(): Promise<void> {
-    await this.pool.end();
+/** A connection of the pool; one that comes too late goes back there. */
+async function takeBy(deadline: number, pool: pg.Pool): Promise<pg.PoolClient> {
+  const leftMs = deadline - performance.now();
+  const coming = pool.connect();
+  // The pool's own limit comes first.
+  if (leftMs >= timeoutMs) return coming;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(reject, leftMs, new Error('there was no connection in time'));
+  });
+  try {
+    return await Promise.race([coming, late]);
+  } catch (error) {
+    coming.then(
+      (client) => {
+        client.release();
+      },
+      () => undefined,
+    );
+    throw error;
+  } finally {
+    clearTimeout(timer);
   }
 }
 
 /** A connection of the pool, for one user at a time. */
 class Connection {
   readonly #client: pg.PoolClient;
+  readonly #deadline: number;
   /** Its state is not known: it is closed, not used again. */
   broken = false;
 
-  constructor(client: pg.PoolClient) {
+  constructor(client: pg.PoolClient, deadline: number) {
     this.#client = client;
+    this.#deadline = deadline;
   }
 
   async query<Row extends object>(statement: Statement): Promise<Row[]> {
     try {
-      return (await this.#client.query<Row>(statement)).rows;
+      const leftMs = this.#deadline - performance.now();
+      if (leftMs < 1) throw new Error('there was no time left for it');
+      return (await this.#client.query<Row>(within(leftMs, statement))).rows;
     } catch (error) {
-      // A statement that failed leaves its connection as good as before.
-      this.broken = !(error instanceof pg.DatabaseError) || isUnavailable(error);
+      this.broken ||= !leavesConnection(error);
       return orUnavailable(error);
     }
   }
@@ -137,6 +194,12 @@ class Connection {
   release(): void {
     this.#client.release(this.broken);
   }
+}
+
+/** A statement that the client gives up after the time, or after the usual one if that is shorter. */
+export function within(limitMs: number, statement: Statement): pg.QueryConfig {
+  // The types do not know this option of `pg`.
+  return { ...statement, query_timeout: Math.min(limitMs, timeoutMs) } as pg.QueryConfig;
 }
 
 /** The five characters by which PostgreSQL names an error (its manual, appendix A), if `error` is one of its own. */
@@ -158,12 +221,25 @@ export function connectionOf(environment: Environment) {
         : { rejectUnauthorized: environment.POSTGRES_SSLMODE === 'verify-full' },
     connectionTimeoutMillis: timeoutMs,
     keepAlive: true,
+    // One whose other end is gone without a word is found out before a request is sent into it. The default is two hours.
+    keepAliveInitialDelayMillis: 10_000,
     types,
   };
 }
 
-/** Twice this (to connect, then to run) is the longest that a request waits for the database. */
+/** The longest that anybody waits for a connection, and the longest for a statement. */
 export const timeoutMs = 900;
+
+/** The longest that a request waits for all that it asks of the database. */
+const workMs = 2 * timeoutMs;
+
+/** What each connection asks the server to keep, as it is opened. */
+export const serverLimits = {
+  // The server gives up first, and so does not go on with what nobody waits for.
+  statement_timeout: timeoutMs - 100,
+  // A replica that hangs must not hold its locks.
+  idle_in_transaction_session_timeout: 5000,
+};
 
 function orUnavailable(error: unknown): never {
   if (error instanceof pg.DatabaseError && !isUnavailable(error)) throw error;
@@ -177,6 +253,21 @@ function orUnavailable(error: unknown): never {
  */
 function isUnavailable({ code = '' }: pg.DatabaseError): boolean {
   return /^(08|40|53|57)/.test(code) || code === '25006' || code === '25P03';
+}
+
+/**
+ * Whether a statement that failed leaves its connection as good as before: not when PostgreSQL ends it with the error, and
+ * not when it leads to a standby, for a new one may lead to the server that has taken its place.
+ */
+function leavesConnection(error: unknown): boolean {
+  const code = sqlState(error);
+  return code !== undefined && !/^(08|57P|25P03|25006)/.test(code);
+}
+
+/** Whether PostgreSQL has undone the transaction because it could not have both it and another: 40001 and 40P01. */
+function wasUndone(error: unknown): boolean {
+  const code = error instanceof DatabaseUnavailable ? sqlState(error.cause) : undefined;
+  return code === '40001' || code === '40P01';
 }
 
 /** JSON has no dates: times are RFC 3339 strings in UTC, dates stay as PostgreSQL writes them. */

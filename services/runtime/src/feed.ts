@@ -22,7 +22,8 @@ interface FeedRequest {
   query: { cursor?: string; limit: number; wait: number };
   headers: { 'Last-Event-ID'?: string };
   accept: 'application/json' | 'text/event-stream';
-  db: Queryable;
+  /** Begins anew whenever it is read. */
+  readonly db: Queryable;
   signal: AbortSignal;
 }
 
@@ -40,26 +41,28 @@ export function feedHandler<const Source extends string, Type extends string>(so
     return { items, nextCursor: items.at(-1)?.id ?? after };
   }
 
-  async function* readStream(db: Queryable, from: string, signal: AbortSignal) {
+  async function* readStream(request: FeedRequest, signal: AbortSignal, from: string) {
     // An EventSource that loses the connection comes back after this many milliseconds.
     yield 'retry: 1000\n\n';
     let after = from;
     while (!signal.aborted) {
-      const { items, nextCursor } = await readPage(db, after, streamPageSize);
+      const { items, nextCursor } = await readPage(request.db, after, streamPageSize);
       for (const event of items) yield `id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
       after = nextCursor;
-      if (items.length < streamPageSize && !(await news.after(db, after, heartbeatMs, signal))) yield ':\n\n';
+      if (items.length < streamPageSize && !(await news.after(request, after, heartbeatMs, signal))) yield ':\n\n';
     }
   }
 
-  return async ({ query: { cursor, limit, wait }, headers, accept, db, signal }: FeedRequest) => {
+  return async (request: FeedRequest) => {
+    const { query, headers, accept, db, signal } = request;
+    const { cursor, limit, wait } = query;
     const after = await placeOf(db, headers['Last-Event-ID'] ?? cursor);
-    if (accept === 'text/event-stream') return { status: 200 as const, stream: readStream(db, after, signal) };
+    if (accept === 'text/event-stream') return { status: 200 as const, stream: readStream(request, signal, after) };
     const deadline = Date.now() + wait * 1000;
     let page = await readPage(db, after, limit);
     while (page.items.length === 0 && Date.now() < deadline && !signal.aborted) {
-      await news.after(db, after, deadline - Date.now(), signal);
-      page = await readPage(db, after, limit);
+      await news.after(request, after, deadline - Date.now(), signal);
+      page = await readPage(request.db, after, limit);
     }
     return { status: 200 as const, body: { ...page, nextCursor: page.nextCursor === start ? null : page.nextCursor } };
   };
@@ -78,10 +81,10 @@ class News {
   #looking = false;
 
   /** Resolves with true when there may be an event after this place or at the signal, and with false after the time. */
-  async after(db: Queryable, after: string, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
+  async after(request: FeedRequest, after: string, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
     const waiter = { after, tell: new AbortController() };
     this.#waiting.add(waiter);
-    if (!this.#looking) void this.#look(db);
+    if (!this.#looking) void this.#look(request);
     const tell = () => {
       waiter.tell.abort();
     };
@@ -95,11 +98,11 @@ class News {
     return waiter.tell.signal.aborted;
   }
 
-  async #look(db: Queryable): Promise<void> {
+  async #look(request: FeedRequest): Promise<void> {
     this.#looking = true;
     while (this.#waiting.size > 0) {
       // When the database is away everybody is told: they find out by themselves.
-      const latest = await findLatest(db).catch(() => undefined);
+      const latest = await findLatest(request.db).catch(() => undefined);
       for (const { after, tell } of this.#waiting) {
         if (latest === undefined || isAfter(latest, after)) tell.abort();
       }

@@ -27,11 +27,12 @@ export async function once(
   request: KeyedRequest,
   handle: (transaction: Queryable) => Promise<Answer>,
 ): Promise<Answer & { replayed?: true }> {
+  const work = db.work();
   // Before anything is asked of others: they may have changed their minds since.
-  const kept = await findAnswer(db, request);
+  const kept = await findAnswer(work, request);
   if (kept) return kept;
   try {
-    return await db.transaction(async (transaction) => {
+    return await work.transaction(async (transaction) => {
       let claimed: Promise<void> | undefined;
       const answer = await handle({
         schema: transaction.schema,

@@ -78,11 +78,13 @@ export async function serve(
   };
 }
 
-/** The environment of a service whose database is new and empty, but for its schema. */
-export async function newEnvironment(name: string): Promise<Environment> {
+/** The environment of a service whose database is new and empty, but for its schema: in the PostgreSQL of all tests, or at `port`. */
+export async function newEnvironment(
+  name: string,
+  port = Number(process.env.TEST_POSTGRES_PORT),
+): Promise<Environment> {
   const database = `test_${randomUUID().replaceAll('-', '')}`;
   const role = schemaOf(name);
-  const port = Number(process.env.TEST_POSTGRES_PORT);
   await createDatabase({ port }, database, [name]);
   return {
     PORT: 0,

@@ -50,10 +50,15 @@ beforeAll(async () => {
   service = await serve('task-service', (health) => taskHandlers(health, new Users('http://localhost:1')));
   api = createClient<paths>({ baseUrl: service.url });
   await fill(service);
-  const query = service.db.query.bind(service.db);
-  service.db.query = (statement) => {
-    sent.push(statement);
-    return query(statement);
+  const begin = service.db.work.bind(service.db);
+  service.db.work = (deadline) => {
+    const work = begin(deadline);
+    const query = work.query.bind(work);
+    work.query = (statement) => {
+      sent.push(statement);
+      return query(statement);
+    };
+    return work;
   };
 });
 afterAll(() => service.stop());
