@@ -4,11 +4,11 @@ import type { Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Logger } from 'pino';
-import { connectionOf, timeoutMs, type Database } from './database.ts';
+import { connectionOf, serverLimits, type Database } from './database.ts';
 import type { Environment } from './environment.ts';
 import type { Health } from './health.ts';
 import type { Metrics } from './metrics.ts';
-import { migrate, type Migrations } from './migrate.ts';
+import { migrate, MigratedPast, type Migrations } from './migrate.ts';
 import { socketsOf } from './slow.ts';
 
 export interface Parts {
@@ -70,7 +70,8 @@ async function listen(server: Server, port: number, variable: string): Promise<v
 
 /**
  * Looks at the database every second over a connection of its own, so that the answer does not wait in the queue of
- * requests, and every quarter of a second while it is away. Each new connection migrates first.
+ * requests, and every quarter of a second while it is away. Each look migrates what is missing, as in a database that was
+ * made anew, and finds out whether a newer version has made the tables unusable.
  */
 async function watchDatabase(
   { db, health, migrations, environment, logger }: Parts,
@@ -78,15 +79,14 @@ async function watchDatabase(
 ): Promise<void> {
   let lastCause = '';
   while (!isAborted(signal)) {
-    const client = new pg.Client({ ...connectionOf(environment), application_name: 'health' });
+    // As the pool connects: what would refuse the pool must refuse this one too.
+    const client = new pg.Client({ ...connectionOf(environment), ...serverLimits, application_name: 'health' });
     client.on('error', () => undefined);
     try {
       await client.connect();
-      await migrate(client, migrations, logger);
-      db.migrated = true;
       while (!isAborted(signal)) {
-        // Its time limit is the client's own: the server may be past keeping one.
-        await client.query({ text: 'select', query_timeout: timeoutMs } as pg.QueryConfig);
+        await migrate(client, migrations, logger);
+        db.migrated = true;
         if (!isAborted(signal) && health.reason !== undefined) {
           health.reason = undefined;
           lastCause = '';
@@ -95,6 +95,7 @@ async function watchDatabase(
         await sleep(1000, undefined, { signal }).catch(() => undefined);
       }
     } catch (error) {
+      if (error instanceof MigratedPast) db.migrated = false;
       if (!isAborted(signal)) lastCause = notReady(health, logger, error, lastCause);
       await sleep(250, undefined, { signal }).catch(() => undefined);
     }
@@ -110,12 +111,17 @@ function isAborted(signal: AbortSignal): boolean {
 
 /** Says why, once for each cause. */
 function notReady(health: Health, logger: Logger, error: unknown, lastCause: string): string {
-  // It was reached, and refused: a wrong password, a missing right, a migration that failed.
-  const refused = error instanceof pg.DatabaseError;
-  health.reason = refused ? 'The database cannot be used; the log says why.' : 'The database cannot be reached.';
+  health.reason = reasonOf(error);
   const cause = String(error);
   if (cause !== lastCause) logger.warn({ err: error }, 'not ready');
   return cause;
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof MigratedPast) return 'The database belongs to a newer version of the service.';
+  // It was reached, and refused: a wrong password, a missing right, a migration that failed.
+  if (error instanceof pg.DatabaseError) return 'The database cannot be used; the log says why.';
+  return 'The database cannot be reached.';
 }
 
 async function stopSignal(): Promise<void> {

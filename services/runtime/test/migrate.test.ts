@@ -3,18 +3,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { connectionOf } from '@task-manager/runtime/database';
+import { connectionOf, serverLimits } from '@task-manager/runtime/database';
+import type { Environment } from '@task-manager/runtime/environment';
 import { createLogger } from '@task-manager/runtime/log';
-import { migrate } from '@task-manager/runtime/migrate';
+import { migrate, MigratedPast } from '@task-manager/runtime/migrate';
 import pg from 'pg';
 import { newEnvironment } from './harness.ts';
 
 const schema = 'task_service';
 let folder: string;
+let environment: Environment;
 let clients: pg.Client[];
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'task-manager-migrations-'));
-  const environment = await newEnvironment('task-service');
+  environment = await newEnvironment('task-service');
   clients = [1, 2, 3].map(() => new pg.Client(connectionOf(environment)));
   await Promise.all(clients.map((client) => client.connect()));
 });
@@ -62,5 +64,30 @@ describe('migrate', () => {
     await rm(join(folder, '0002-create-b.sql'));
     await run(clients[0] as pg.Client);
     expect(await tables()).toEqual(['a', 'b', 'migrations']);
+  });
+
+  it('refuses to go on where a newer version has been that broke it, and goes on when that is undone', async () => {
+    await write('0001-create-a.sql', 'create table task_service.a (id int)');
+    await write('0002-drop-a.breaking.sql', 'drop table task_service.a');
+    await run(clients[0] as pg.Client);
+    // The version that knows it.
+    await run(clients[1] as pg.Client);
+    await rm(join(folder, '0002-drop-a.breaking.sql'));
+    for (const client of clients) {
+      await expect(run(client)).rejects.toThrow(MigratedPast);
+      await expect(run(client)).rejects.toThrow('0002-drop-a.breaking');
+    }
+    await clients[2]?.query(`delete from ${schema}.migrations where name like '%.breaking'`);
+    await run(clients[0] as pg.Client);
+  });
+
+  it('gives a migration the time it needs, also over a connection whose statements have little', async () => {
+    await write('0001-create-a.sql', 'create table task_service.a (id int)');
+    await write('0002-fill-a.sql', `insert into task_service.a select 1 from pg_sleep(1)`);
+    const client = new pg.Client({ ...connectionOf(environment), ...serverLimits });
+    clients.push(client);
+    await client.connect();
+    await run(client);
+    expect((await client.query('select from task_service.a')).rowCount).toBe(1);
   });
 });

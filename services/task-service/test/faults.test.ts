@@ -423,6 +423,23 @@ describe('a database that', () => {
   }
 });
 
+describe('a pooler before the database that', () => {
+  it('refuses the parameters of the pool refuses those of the health too: it is not healthy', async () => {
+    proxy.refuseParameter('statement_timeout');
+    const refused = await run();
+    await until(async () => {
+      // Not before it listens.
+      const health = await fetch(`${refused.url}/health`).catch(() => undefined);
+      return (await health?.text())?.includes('The database cannot be used; the log says why.') ?? false;
+    });
+    await until(() => refused.output().includes('unsupported startup parameter'));
+    expect((await ask(refused.url, newRequest('a GET'))).answer.status).toBe(503);
+    proxy.heal();
+    await untilStatus(200, `${refused.url}/health`);
+    await kill(refused);
+  });
+});
+
 describe('SIGKILL', () => {
   it('at any moment loses nothing that was acknowledged, and doubles nothing', async () => {
     const port = await freePort();

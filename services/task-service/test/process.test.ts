@@ -3,9 +3,11 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { connectionOf } from '@task-manager/runtime/database';
 import type { Environment } from '@task-manager/runtime/environment';
+import pg from 'pg';
 import { newEnvironment } from '../../runtime/test/harness.ts';
-import { freePort, runService, untilStatus, type Process } from '../../runtime/test/processes.ts';
+import { freePort, runService, until, untilStatus, type Process } from '../../runtime/test/processes.ts';
 
 let environment: Environment;
 let running: Process[] = [];
@@ -83,6 +85,51 @@ describe('starting', () => {
       expect(complaints.filter((line) => !line.includes('the users cannot be followed now'))).toEqual([]);
     }
   });
+
+  it('serves where a newer version has been that broke nothing, so that a rollback works', async () => {
+    const first = await run();
+    await untilStatus(200, `${first.url}/health`);
+    await migrated('0099-add-something');
+    const second = await run();
+    await untilStatus(200, `${second.url}/health`);
+    expect((await createTask(second)).status).toBe(201);
+    expect((await createTask(first)).status).toBe(201);
+  });
+
+  it('refuses to serve where a newer version has been that broke it, says why, and goes on when that is undone', async () => {
+    const running = await run();
+    await untilStatus(200, `${running.url}/health`);
+    await migrated('0099-drop-something.breaking');
+    const late = await run();
+    for (const service of [running, late]) {
+      await until(async () => {
+        // Not before it listens.
+        const health = await fetch(`${service.url}/health`).catch(() => undefined);
+        return (await health?.text())?.includes('The database belongs to a newer version of the service.') ?? false;
+      });
+      expect((await createTask(service)).status).toBe(503);
+      expect((await fetch(`${service.url}/health/live`)).status).toBe(200);
+    }
+    // It has looked again and again since.
+    await sleep(600);
+    for (const service of [running, late]) {
+      const lines = service.output().match(/^.*0099-drop-something.breaking: run that version.*$/gm) ?? [];
+      expect([lines.length, service.child.exitCode]).toEqual([1, null]);
+    }
+    await sql(`delete from task_service.migrations where name like '0099%'`);
+    for (const { url } of [running, late]) await untilStatus(200, `${url}/health`);
+    expect((await createTask(late)).status).toBe(201);
+  });
+
+  async function migrated(name: string): Promise<void> {
+    await sql(`insert into task_service.migrations (name, run_on) values ('${name}', now())`);
+  }
+
+  async function sql(statement: string): Promise<void> {
+    const client = new pg.Client(connectionOf(environment));
+    await client.connect();
+    await client.query(statement).finally(() => client.end());
+  }
 
   it('keeps an idle connection longer than the proxies before it do', async () => {
     const { url } = await run();
