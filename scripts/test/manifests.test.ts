@@ -95,11 +95,14 @@ describe.each(services)('%s', (name) => {
     );
   });
 
-  it('has the time to stop: the delay, then 30 s for the requests that it has begun', () => {
-    const delaySeconds = Number(valueOf(container, 'SHUTDOWN_DELAY_MS') ?? 0) / 1000;
+  it('has the time to stop: the delay, then the limit for the requests that it has begun, then 5 s to close', () => {
+    const secondsOf = (variable: 'SHUTDOWN_DELAY_MS' | 'SHUTDOWN_LIMIT_MS') =>
+      Number(valueOf(container, variable) ?? variables[variable].default) / 1000;
+    const delaySeconds = secondsOf('SHUTDOWN_DELAY_MS');
     hold(`${file}: set SHUTDOWN_DELAY_MS to 5000, endpoints need a moment to forget a pod`, delaySeconds >= 2, true);
-    const enough = pod.terminationGracePeriodSeconds > delaySeconds + 30;
-    hold(`${file}: raise terminationGracePeriodSeconds above ${delaySeconds + 30}, the delay and 30 s`, enough, true);
+    const needed = delaySeconds + secondsOf('SHUTDOWN_LIMIT_MS') + 5;
+    const enough = pod.terminationGracePeriodSeconds >= needed;
+    hold(`${file}: raise terminationGracePeriodSeconds to ${needed}: else requests are cut by SIGKILL`, enough, true);
   });
 
   it('meets PostgreSQL where that is', () => {

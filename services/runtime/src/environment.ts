@@ -61,6 +61,10 @@ export const variables = {
     default: 0,
     desc: 'how long to serve on after SIGTERM, until the endpoints forget the pod',
   }),
+  SHUTDOWN_LIMIT_MS: num({
+    default: 30000,
+    desc: 'how long the requests that have begun may take after that',
+  }),
   CORS_ORIGINS: origins({
     default: [],
     desc: 'the origins whose pages may use the service, with commas between them, or *',

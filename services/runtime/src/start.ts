@@ -49,8 +49,11 @@ export async function start(parts: Parts): Promise<void> {
   server.close();
   // Node closes those that wait for another request, not those that were opened ahead of their first, as proxies do.
   for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
-  await closed;
-  await working;
+  const drained = await Promise.race([
+    Promise.all([closed, working]),
+    sleep(environment.SHUTDOWN_LIMIT_MS, 'late' as const),
+  ]);
+  if (drained === 'late') logger.warn({ connections: sockets.size }, 'stopping before all requests have their answers');
   // One that has fallen silent is not waited for: PostgreSQL ends by itself what it holds for us.
   await Promise.race([db.end(), sleep(1000)]);
   logger.info('stopped');

@@ -99,6 +99,7 @@ export async function newEnvironment(
     VALIDATE_RESPONSES: true,
     FAST_LANE: true,
     SHUTDOWN_DELAY_MS: 0,
+    SHUTDOWN_LIMIT_MS: 30_000,
     CORS_ORIGINS: [],
     RATE_LIMIT: 0,
     RATE_LIMIT_WINDOW_S: 60,

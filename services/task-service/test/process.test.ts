@@ -1,6 +1,8 @@
 /** The service as a process: how it starts, what it logs and measures, how it stops. */
 import { once } from 'node:events';
+import { Agent, request, type IncomingMessage } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { connectionOf } from '@task-manager/runtime/database';
@@ -204,6 +206,64 @@ describe('stopping', () => {
     service.child.kill('SIGTERM');
     expect(await service.exited).toBe(0);
   });
+
+  it('breaks no request of those that come under load', async () => {
+    const service = await run({ SHUTDOWN_DELAY_MS: '300' });
+    await untilStatus(200, `${service.url}/health`);
+    let answered = 0;
+    const clients = Array.from({ length: 20 }, async () => {
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      // Until it is told that this connection has no next request, as a proxy is.
+      for (let isOpen = true; isOpen; answered++) isOpen = (await post(service, agent)) === 'keep-alive';
+      agent.destroy();
+    });
+    await until(() => answered > 200);
+    service.child.kill('SIGTERM');
+    await Promise.all(clients);
+    expect(await service.exited).toBe(0);
+  });
+
+  /** Answers with what the service says of the connection. Rejects when it breaks, or no task is made. */
+  async function post({ url }: Process, agent: Agent): Promise<string | undefined> {
+    const headers = { 'Content-Type': 'application/json' };
+    const req = request(`${url}/tasks`, { method: 'POST', agent, headers });
+    req.end('{"title":"Buy milk"}');
+    const [res] = (await once(req, 'response')) as [IncomingMessage];
+    await text(res);
+    expect(res.statusCode).toBe(201);
+    return res.headers.connection;
+  }
+
+  it('waits for what has begun so long, and no longer, and says so', async () => {
+    const service = await run({ SHUTDOWN_LIMIT_MS: '500' });
+    await untilStatus(200, `${service.url}/health`);
+    await beginRequest(service);
+    const toldAt = performance.now();
+    service.child.kill('SIGTERM');
+    expect(await service.exited).toBe(0);
+    expect(performance.now() - toldAt).toBeGreaterThan(490);
+    expect(performance.now() - toldAt).toBeLessThan(3000);
+    expect(service.output()).toContain('"connections":1,"msg":"stopping before all requests have their answers"');
+  });
+
+  it('ends at once at the second signal while it waits for what has begun', async () => {
+    const service = await run();
+    await untilStatus(200, `${service.url}/health`);
+    await beginRequest(service);
+    service.child.kill('SIGTERM');
+    await until(() => service.output().includes('"stopping"'));
+    service.child.kill('SIGTERM');
+    expect(await service.exited).toBe(1);
+  });
+
+  /** Sends the first part of a request, and no more. */
+  async function beginRequest({ url }: Process): Promise<void> {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write('POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{');
+    // What comes after it has its answer, so it has begun.
+    await untilStatus(200, `${url}/health`);
+  }
 
   it('ends at once at the second signal', async () => {
     const service = await run({ SHUTDOWN_DELAY_MS: '60000' });
