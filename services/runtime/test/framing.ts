@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createGzip } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { timeouts } from '@task-manager/runtime/slow';
 import { serve, type TestService } from './harness.ts';
 import { until } from './processes.ts';
 import { answersOn, closed, converse, dial, requestOf, type RawAnswer } from './raw.ts';
@@ -319,8 +320,11 @@ export function readsOnlyHttp(subject: Subject): void {
         if ('Content-Encoding' in headers) packer.write(spaces);
         else send(spaces);
       }, 2);
+      const begin = performance.now();
       await closed(socket);
       clearInterval(sending);
+      // Not only when the time for a request is over.
+      expect(performance.now() - begin).toBeLessThan(timeouts.requestTimeout - 1000);
       expect((await answered).map(({ status }) => status)).toEqual([413]);
     });
   });
