@@ -50,8 +50,9 @@ export async function migrate(client: Client, migrations: Migrations, logger: Lo
       warn: (message) => {
         logger.warn(message);
       },
+      // Thrown as well. As a rule only the database went away, which is no fault of the service.
       error: (message) => {
-        logger.error(message);
+        logger.warn(message);
       },
     },
   });
