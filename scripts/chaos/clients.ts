@@ -1,59 +1,23 @@
 /** Clients of both services, who do whatever the contracts allow, as chance has it, and write down what they are told. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import createClient, { type Client as ApiClient } from 'openapi-fetch';
-import type { components, operations, paths } from '../../generated/task-manager.d.ts';
+import type { components, operations } from '../../generated/task-manager.d.ts';
+import { ask, type Answer, type Api, type Asked, type Place, type Surroundings } from './asking.ts';
 import type { Call, Creation, Fields, History, Thing } from './history.ts';
 import type { Random } from './random.ts';
 
-type Api = ApiClient<paths, 'application/json'>;
 type NewTask = components['schemas']['NewTask'];
 type TaskChanges = components['schemas']['TaskChanges'];
 type Sort = NonNullable<NonNullable<operations['listTasks']['parameters']['query']>['sort']>;
 
-/** Where requests are sent: the gateway, or a replica itself. */
-export interface Place {
-  name: string;
-  api: Api;
-}
-
-export function placeAt(name: string, url: string): Place {
-  return { name, api: createClient<paths, 'application/json'>({ baseUrl: url }) };
-}
-
 /** What all clients share. */
-export interface World {
+export interface World extends Surroundings {
   tasks: History;
   users: History;
   /** Where each service can be asked. */
   taskPlaces: Place[];
   userPlaces: Place[];
-  /** Milliseconds since the run began. */
-  now: () => number;
-  /** Whether something is being struck: only then clients lose patience, for what they asked may happen later. */
-  isDisturbed: () => boolean;
-  /** Told of every request that is over. `status` is undefined when there was no answer. */
-  report: (call: Call, status: number | undefined, wrong?: string) => void;
 }
 
-interface Answer<Data> {
-  call: Call;
-  /** None when it was lost. */
-  status: number | undefined;
-  data: Data | undefined;
-  /** Whether what was asked for may have happened, though nobody says so. */
-  unknown: boolean;
-}
-
-interface Asked<Data> {
-  request: string;
-  places: Place[];
-  ask: (api: Api, signal: AbortSignal) => Promise<{ data?: Data | undefined; error?: unknown; response: Response }>;
-  /** The statuses that the contract has for it, in this case. */
-  expected: number[];
-}
-
-/** Longer than any request may take, also at a replica that stands still for a while. */
-const answerTimeoutMs = 10_000;
 /** There are not many more at a time, so that lists stay short and clients meet. */
 const populationMax = { tasks: 120, users: 25 };
 const attemptsMax = 8;
@@ -65,7 +29,7 @@ const days = ['2026-12-10', '2026-12-11', '2026-12-12', null];
 const defaults = { description: '', status: 'todo', priority: 'normal', dueDate: null, assigneeId: null, labels: [] };
 
 export class Client {
-  readonly #name: string;
+  readonly #number: number;
   readonly #world: World;
   readonly #random: Random;
   readonly #steps: [weight: number, step: () => Promise<void>][];
@@ -74,17 +38,17 @@ export class Client {
   #usedKey: string | undefined;
 
   constructor(number: number, world: World, random: Random) {
-    this.#name = `client ${number}`;
+    this.#number = number;
     this.#world = world;
     this.#random = random;
     const { tasks, users } = world;
     this.#steps = [
-      [14, () => (tasks.known.size < populationMax.tasks ? this.#createTask(number) : this.#deleteTask())],
-      [4, () => (tasks.known.size < populationMax.tasks ? this.#createTasks(number) : this.#deleteTask())],
+      [14, () => (tasks.known.size < populationMax.tasks ? this.#createTask() : this.#deleteTask())],
+      [4, () => (tasks.known.size < populationMax.tasks ? this.#createTasks() : this.#deleteTask())],
       [1, () => this.#reuseKey()],
-      [6, () => (users.known.size < populationMax.users ? this.#registerUser(number) : this.#deleteUser())],
-      [30, () => this.#updateTask(number)],
-      [5, () => this.#updateUser(number)],
+      [6, () => (users.known.size < populationMax.users ? this.#registerUser() : this.#deleteUser())],
+      [30, () => this.#updateTask()],
+      [5, () => this.#updateUser()],
       [6, () => this.#deleteTask()],
       [3, () => this.#deleteUser()],
       [16, () => this.#getTask()],
@@ -114,8 +78,8 @@ export class Client {
     throw new Error('the weights do not add up');
   }
 
-  async #createTask(number: number): Promise<void> {
-    const { token, body } = this.#newTask(number);
+  async #createTask(): Promise<void> {
+    const { token, body } = this.#newTask();
     await this.#create(
       this.#world.tasks,
       [{ token, fields: { ...defaults, ...body } }],
@@ -130,8 +94,8 @@ export class Client {
     );
   }
 
-  async #createTasks(number: number): Promise<void> {
-    const made = Array.from({ length: this.#random.integer(1, 5) }, () => this.#newTask(number));
+  async #createTasks(): Promise<void> {
+    const made = Array.from({ length: this.#random.integer(1, 5) }, () => this.#newTask());
     const items = made.map(({ body }) => body);
     const given = made.map(({ token, body }) => ({ token, fields: { ...defaults, ...body } }));
     await this.#create(this.#world.tasks, given, assigneesOf(items), (key) => ({
@@ -146,8 +110,8 @@ export class Client {
     }));
   }
 
-  async #registerUser(number: number): Promise<void> {
-    const token = this.#token(number);
+  async #registerUser(): Promise<void> {
+    const token = this.#token();
     // Some want the same address.
     const isShared = this.#random.chance(0.2);
     const email = isShared ? `Shared.${this.#random.integer(1, 3)}@example.com` : `${token}@example.com`;
@@ -213,12 +177,12 @@ export class Client {
     await this.#ask(asked, key);
   }
 
-  async #updateTask(number: number): Promise<void> {
+  async #updateTask(): Promise<void> {
     const { tasks, taskPlaces } = this.#world;
     const task = this.#choose(tasks);
     if (!task) return;
     const body: TaskChanges = {
-      title: `${String(task.title).split(' ')[0]} ${this.#token(number)}`,
+      title: `${String(task.title).split(' ')[0]} ${this.#token()}`,
       ...this.#fields(),
     };
     const ifMatch = this.#versionOf(task);
@@ -237,11 +201,11 @@ export class Client {
     if (answer.status === 409) tasks.unknownAssignees.push({ call: answer.call, userIds: assigneesOf([body]) });
   }
 
-  async #updateUser(number: number): Promise<void> {
+  async #updateUser(): Promise<void> {
     const { users, userPlaces } = this.#world;
     const user = this.#choose(users);
     if (!user) return;
-    const body = { name: `${String(user.name).split(' ')[0]} ${this.#token(number)}` };
+    const body = { name: `${String(user.name).split(' ')[0]} ${this.#token()}` };
     const ifMatch = this.#versionOf(user);
     const answer = await this.#ask<Thing>({
       request: `PATCH /users/${user.id} ${said(ifMatch)}${JSON.stringify(body)}`,
@@ -433,50 +397,12 @@ export class Client {
     }
   }
 
-  /** Asks at any of the places, and waits for the answer as long as chance has it. */
-  async #ask<Data>({ request, places, ask, expected }: Asked<Data>, key?: string): Promise<Answer<Data>> {
-    const { now, report, isDisturbed } = this.#world;
-    const place = this.#random.pick(places);
-    const isImpatient = this.#random.chance(0.04) && isDisturbed();
-    const patience = new AbortController();
-    const timer = setTimeout(
-      () => {
-        patience.abort();
-      },
-      isImpatient ? this.#random.integer(1, 400) : answerTimeoutMs,
-    );
-    const keySaid = key === undefined ? '' : ` (Idempotency-Key: ${key})`;
-    const call: Call = {
-      client: this.#name,
-      where: place.name,
-      request: request + keySaid,
-      answer: '',
-      began: now(),
-      ended: 0,
-    };
-    try {
-      const { data, error, response } = await ask(place.api, patience.signal);
-      const { status } = response;
-      call.ended = now();
-      call.answer = `${status}${isThing(data) ? ` version ${data.version}` : ''}`;
-      report(call, status, wrongWith(response, error, expected));
-      return { call, status, data: response.ok ? data : undefined, unknown: status >= 500 };
-    } catch (error) {
-      call.ended = now();
-      const reason = (error as { cause?: { code?: string } }).cause?.code ?? String(error);
-      call.answer = patience.signal.aborted ? 'nobody waited for it' : `lost (${reason})`;
-      const isHanging = patience.signal.aborted && !isImpatient;
-      if (!patience.signal.aborted || isHanging) {
-        report(call, undefined, isHanging ? `no answer within ${answerTimeoutMs / 1000} s` : undefined);
-      }
-      return { call, status: undefined, data: undefined, unknown: true };
-    } finally {
-      clearTimeout(timer);
-    }
+  #ask<Data>(asked: Asked<Data>, key?: string): Promise<Answer<Data>> {
+    return ask(this.#world, `client ${this.#number}`, this.#random, asked, key);
   }
 
-  #newTask(number: number): { token: string; body: NewTask } {
-    const token = this.#token(number);
+  #newTask(): { token: string; body: NewTask } {
+    const token = this.#token();
     return { token, body: { title: token, ...this.#fields() } };
   }
 
@@ -507,9 +433,9 @@ export class Client {
   }
 
   /** A word that stands for one change, by which it is seen who made a version. */
-  #token(number: number): string {
+  #token(): string {
     this.#made += 1;
-    return `${number}.${this.#made}`;
+    return `${this.#number}.${this.#made}`;
   }
 }
 
@@ -529,25 +455,10 @@ function assigneesOf(tasks: { assigneeId?: string | null }[]): string[] {
   return tasks.flatMap(({ assigneeId }) => assigneeId ?? []);
 }
 
-function isThing(data: unknown): data is Thing {
-  return typeof data === 'object' && data !== null && 'version' in data;
-}
-
 /** The same answer, with all that was made in a list. */
 function inList<Data>(
   { data, error, response }: { data?: Data; error?: unknown; response: Response },
   listOf: (data: Data) => Thing[],
 ): { data?: Thing[]; error?: unknown; response: Response } {
   return { error, response, ...(response.ok && data !== undefined && { data: listOf(data) }) };
-}
-
-/** What the contract does not have. That something is away is said with 503, `Retry-After` and a problem. */
-function wrongWith(response: Response, error: unknown, expected: number[]): string | undefined {
-  const { status } = response;
-  if (expected.includes(status)) return undefined;
-  // Of the gateway: the replica was lost before it answered.
-  if (status === 502) return undefined;
-  if (status !== 503) return `answered ${status} ${JSON.stringify(error)}`;
-  if (!response.headers.has('Retry-After')) return '503 without Retry-After';
-  return (error as { status?: number } | undefined)?.status === 503 ? undefined : '503 without a problem';
 }

@@ -1,7 +1,8 @@
 /** A run of chaos: rounds of faults, of quiet and of reckoning. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { placeAt, type Place } from './asking.ts';
 import { check, line, tasks, users, type Event, type Violation } from './check.ts';
-import { Client, placeAt, type Place, type World } from './clients.ts';
+import { Client, type World } from './clients.ts';
 import { causeOf, Disturber, type Fault, type Kind } from './faults.ts';
 import { Follower } from './followers.ts';
 import { History, type Call, type Thing } from './history.ts';
