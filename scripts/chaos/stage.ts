@@ -115,6 +115,11 @@ export class Stage {
     }
   }
 
+  /** What a service needs in its environment to use the same database, past the proxies. */
+  environmentOf(service: string): Record<string, string> {
+    return environmentAt((this.#postgres as Postgres).port, service, this.url);
+  }
+
   /** As the superuser, past the proxies. */
   async query<Row extends object>(...statements: string[]): Promise<Row[]> {
     const { host, port, user, password } = this.#postgres as Postgres;
@@ -164,14 +169,12 @@ export class StagedReplica {
     this.url = `http://127.0.0.1:${port}`;
     this.proxy = proxy;
     this.#port = port;
-    const role = service.replaceAll('-', '_');
     this.#replica = runReplica({
       command: commandOf(service),
       environment: {
         ...process.env,
-        ...{ PORT: String(port), METRICS_PORT: String(metricsPort), USER_SERVICE_URL: `${gatewayUrl}/user` },
-        ...{ POSTGRES_HOST: '127.0.0.1', POSTGRES_PORT: String(proxy.port), POSTGRES_DB: database },
-        ...{ POSTGRES_USER: role, POSTGRES_PASSWORD: role, POSTGRES_SSLMODE: 'disable' },
+        ...environmentAt(proxy.port, service, gatewayUrl),
+        ...{ PORT: String(port), METRICS_PORT: String(metricsPort) },
         ...{ LOG_LEVEL: 'error', VALIDATE_RESPONSES: 'true' },
         // Until the gateway has noticed that it is about to go.
         SHUTDOWN_DELAY_MS: '600',
@@ -235,6 +238,19 @@ export class StagedReplica {
       // It has ended already.
     }
   }
+}
+
+function environmentAt(postgresPort: number, service: string, gatewayUrl: string): Record<string, string> {
+  const role = service.replaceAll('-', '_');
+  return {
+    POSTGRES_HOST: '127.0.0.1',
+    POSTGRES_PORT: String(postgresPort),
+    POSTGRES_DB: database,
+    POSTGRES_USER: role,
+    POSTGRES_PASSWORD: role,
+    POSTGRES_SSLMODE: 'disable',
+    USER_SERVICE_URL: `${gatewayUrl}/user`,
+  };
 }
 
 /** Resolves when the condition has come true. Rejects with an Error that says what did not happen in time. */

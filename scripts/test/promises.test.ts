@@ -65,7 +65,8 @@ describe('package.json', () => {
     const names = Object.entries(packages)
       .filter(([, { hasInstallScript }]) => hasInstallScript)
       .map(([path]) => path.replace(/.*node_modules\//, ''));
-    const advice = (name: string) => `${name} runs something when it is installed: look at it, and put it into allowScripts`;
+    const advice = (name: string) =>
+      `${name} runs something when it is installed: look at it, and put it into allowScripts`;
     expect(names.filter((name) => !(name in allowScripts)).map(advice)).toEqual([]);
     expect(Object.keys(allowScripts).filter((name) => !names.includes(name))).toEqual([]);
   });

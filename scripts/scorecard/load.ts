@@ -1,0 +1,149 @@
+/**
+ * A load of one kind of request, played by a process of its own. Open loop: requests are sent at a rate, whether or not
+ * those before them were answered, as many users who know nothing of each other do. It speaks just as much HTTP/1.1 as it
+ * takes, because it must cost less than the server that it loads.
+ */
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface Load {
+  port: number;
+  /** The whole request, as it goes over the wire. */
+  request: string;
+  /** Requests a second; null is as many as are answered, one after the other on each connection. */
+  rate: number | null;
+  connections: number;
+  seconds: number;
+}
+
+export interface Outcome {
+  /** Answered a second, by status; `lost` are those whose connection ended. */
+  perSecond: Record<string, number>;
+  /** From the sending to the end of the answer, of the 2xx and of the 503. */
+  goodMs: { p50: number; p99: number };
+  refusedMs: { p50: number; p99: number; most: number };
+  /** Answers of 503 without Retry-After. */
+  withoutRetryAfter: number;
+  /** Not sent, for no connection was free: then it was no open loop. */
+  unsent: number;
+}
+
+// Only as a process of its own: others import the types.
+if (process.send) process.on('message', (load: Load) => void play(load).then((outcome) => process.send?.(outcome)));
+
+async function play(load: Load): Promise<Outcome> {
+  const counts: Record<string, number> = {};
+  const goodMs: number[] = [];
+  const refusedMs: number[] = [];
+  let withoutRetryAfter = 0;
+  let unsent = 0;
+  const idle: Connection[] = [];
+  const endsAt = () => startedAt + load.seconds * 1000;
+  let startedAt = performance.now();
+
+  function over(connection: Connection, status: string, timeMs: number, head: string): void {
+    counts[status] = (counts[status] ?? 0) + 1;
+    if (status.startsWith('2')) goodMs.push(timeMs);
+    if (status === '503') {
+      refusedMs.push(timeMs);
+      if (!/\r\nretry-after: \d/i.test(head)) withoutRetryAfter++;
+    }
+    if (load.rate === null && performance.now() < endsAt()) connection.send(load.request);
+    else idle.push(connection);
+  }
+
+  const connections = Array.from({ length: load.connections }, () => new Connection(load.port, over));
+  await Promise.all(connections.map(({ ready }) => ready));
+  startedAt = performance.now();
+  if (load.rate === null) {
+    for (const connection of connections) connection.send(load.request);
+    await sleep(load.seconds * 1000);
+  } else {
+    idle.push(...connections);
+    let sent = 0;
+    while (performance.now() < endsAt()) {
+      const due = ((performance.now() - startedAt) / 1000) * load.rate;
+      for (; sent < due; sent++) {
+        const connection = idle.pop();
+        if (connection) connection.send(load.request);
+        else unsent++;
+      }
+      await sleep(1);
+    }
+  }
+  const seconds = (performance.now() - startedAt) / 1000;
+  // Those that are under way are not counted: they belong to the time after it.
+  const perSecond = Object.fromEntries(Object.entries(counts).map(([status, count]) => [status, count / seconds]));
+  const outcome = {
+    perSecond,
+    goodMs: { p50: quantile(goodMs, 0.5), p99: quantile(goodMs, 0.99) },
+    refusedMs: { p50: quantile(refusedMs, 0.5), p99: quantile(refusedMs, 0.99), most: quantile(refusedMs, 1) },
+    withoutRetryAfter,
+    unsent,
+  };
+  for (const connection of connections) connection.close();
+  return outcome;
+}
+
+type Over = (connection: Connection, status: string, timeMs: number, head: string) => void;
+
+class Connection {
+  readonly ready: Promise<void>;
+  readonly #port: number;
+  readonly #over: Over;
+  #socket!: Socket;
+  #sentAt = 0;
+  #received = '';
+
+  constructor(port: number, over: Over) {
+    this.#port = port;
+    this.#over = over;
+    this.ready = this.#open();
+  }
+
+  send(request: string): void {
+    this.#sentAt = performance.now();
+    this.#socket.write(request);
+  }
+
+  close(): void {
+    this.#sentAt = 0;
+    this.#socket.destroy();
+  }
+
+  #open(): Promise<void> {
+    this.#received = '';
+    this.#socket = connect({ port: this.#port, host: '127.0.0.1', noDelay: true });
+    this.#socket.on('data', (data) => {
+      this.#read(data.toString('latin1'));
+    });
+    this.#socket.on('error', () => undefined);
+    this.#socket.on('close', () => {
+      if (this.#sentAt === 0) return;
+      const timeMs = performance.now() - this.#sentAt;
+      this.#sentAt = 0;
+      void this.#open().then(() => {
+        this.#over(this, 'lost', timeMs, '');
+      });
+    });
+    return new Promise((resolve) => this.#socket.once('connect', resolve));
+  }
+
+  #read(data: string): void {
+    this.#received += data;
+    const headEnd = this.#received.indexOf('\r\n\r\n');
+    if (headEnd < 0) return;
+    const head = this.#received.slice(0, headEnd);
+    const length = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0);
+    if (this.#received.length < headEnd + 4 + length) return;
+    this.#received = '';
+    const timeMs = performance.now() - this.#sentAt;
+    this.#sentAt = 0;
+    this.#over(this, head.slice(9, 12), timeMs, head);
+  }
+}
+
+function quantile(numbers: number[], share: number): number {
+  const sorted = Float64Array.from(numbers).sort();
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? NaN;
+}
