@@ -1,12 +1,14 @@
 /** Slow clients, five hundred of each kind: what they get, when they are gone, and what the others feel of it. */
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
 import { newEnvironment } from '../../runtime/test/harness.ts';
 import { runService, untilStatus, type Process } from '../../runtime/test/processes.ts';
 import { closed, dial, requestOf } from '../../runtime/test/raw.ts';
 import { json, open, send } from '../../runtime/test/subject.ts';
 
+// Each waits for longer than the limit, and has all its clients to serve.
+jest.setTimeout(90_000);
 const count = 500;
 const limitMs = 8000;
 let service: Process;
