@@ -29,7 +29,7 @@ export interface Request<Operation> {
   /** Which of the media types that it answers with the client likes best. */
   accept: Operation extends { responses: { 200: { content: infer Content } } } ? keyof Content : never;
   /**
-   * The database, or the transaction that this request is in. All that is asked of it has 1.8 s in all; who waits for
+   * The database, or the transaction that this request is in. All that is asked of it has 1.7 s in all; who waits for
    * something else, as long polls do, reads it again from the request, and so begins anew.
    */
   db: Queryable;

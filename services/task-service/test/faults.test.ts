@@ -126,13 +126,12 @@ async function untilGood(url = service.url): Promise<void> {
 /** Looks at the health while something is done; it is answered at once, whatever the requests wait for. */
 async function watchingHealth<Result>(act: () => Promise<Result>): Promise<Result> {
   const over = new AbortController();
-  const slow: number[] = [];
+  let slowestMs = 0;
   const watching = (async () => {
     while (!over.signal.aborted) {
       const startedAt = performance.now();
       await fetch(`${service.url}/health`);
-      const ms = performance.now() - startedAt;
-      if (ms > 100) slow.push(ms);
+      slowestMs = Math.max(slowestMs, performance.now() - startedAt);
       await sleep(20);
     }
   })();
@@ -140,7 +139,9 @@ async function watchingHealth<Result>(act: () => Promise<Result>): Promise<Resul
     over.abort();
   });
   await watching;
-  expect(slow).toEqual([]);
+  report('the health meanwhile', { 'slowest answer': slowestMs });
+  // 100 ms on a machine that does nothing else. One that waits as requests do takes 800 ms or more.
+  expect(slowestMs).toBeLessThan(500);
   return result;
 }
 
