@@ -176,8 +176,8 @@ export class StagedReplica {
         ...environmentAt(proxy.port, service, gatewayUrl),
         ...{ PORT: String(port), METRICS_PORT: String(metricsPort) },
         ...{ LOG_LEVEL: 'error', VALIDATE_RESPONSES: 'true' },
-        // Until the gateway has noticed that it is about to go.
-        SHUTDOWN_DELAY_MS: '600',
+        // Until the gateway has noticed that it is about to go: it looks every half second, on a machine that is busy here.
+        SHUTDOWN_DELAY_MS: '1500',
       },
       print: (line) => {
         report(`${name} wrote: ${line}`);
