@@ -114,7 +114,7 @@ async function measureOverload(stage: Stage, seconds: number): Promise<Figure[]>
   });
   try {
     while ((await checkHealth(port)) !== 'ready') await sleep(50);
-    const { best, offered, outcome, healthMs, startMb, endMb } = await overload(port, child.pid ?? 0, seconds, say);
+    const { best, offered, outcome, healthMs, startMb, endMb } = await overload(port, child.pid ?? 0, seconds, true, say);
     const { perSecond, refusedMs, goodMs, withoutRetryAfter, unsent } = outcome;
     const details = [
       `${goodOf(outcome).toFixed(0)} of ${offered.toFixed(0)} POST /tasks a second, at best ${best.toFixed(0)}`,

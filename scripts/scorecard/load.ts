@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface Load {
   port: number;
-  /** The whole request, as it goes over the wire. */
+  /** The whole request, as it goes over the wire; `00000000` in it becomes a number of its own each time. */
   request: string;
   /** Requests a second; null is as many as are answered, one after the other on each connection. */
   rate: number | null;
@@ -38,6 +38,8 @@ async function play(load: Load): Promise<Outcome> {
   let withoutRetryAfter = 0;
   let unsent = 0;
   const idle: Connection[] = [];
+  let number = Math.floor(Math.random() * 1e7);
+  const next = () => load.request.replace('00000000', String(number++).padStart(8, '0'));
   const endsAt = () => startedAt + load.seconds * 1000;
   let startedAt = performance.now();
 
@@ -48,7 +50,7 @@ async function play(load: Load): Promise<Outcome> {
       refusedMs.push(timeMs);
       if (!/\r\nretry-after: \d/i.test(head)) withoutRetryAfter++;
     }
-    if (load.rate === null && performance.now() < endsAt()) connection.send(load.request);
+    if (load.rate === null && performance.now() < endsAt()) connection.send(next());
     else idle.push(connection);
   }
 
@@ -56,7 +58,7 @@ async function play(load: Load): Promise<Outcome> {
   await Promise.all(connections.map(({ ready }) => ready));
   startedAt = performance.now();
   if (load.rate === null) {
-    for (const connection of connections) connection.send(load.request);
+    for (const connection of connections) connection.send(next());
     await sleep(load.seconds * 1000);
   } else {
     idle.push(...connections);
@@ -65,7 +67,7 @@ async function play(load: Load): Promise<Outcome> {
       const due = ((performance.now() - startedAt) / 1000) * load.rate;
       for (; sent < due; sent++) {
         const connection = idle.pop();
-        if (connection) connection.send(load.request);
+        if (connection) connection.send(next());
         else unsent++;
       }
       await sleep(1);

@@ -20,13 +20,15 @@ export interface Overload {
 const closedConnections = 256;
 const openConnections = 2000;
 
-/** Overloads the replica at `port` for so long. */
+/** Overloads the replica at `port` for so long with POST /tasks, with an Idempotency-Key each or without. */
 export async function overload(
   port: number,
   pid: number,
   seconds: number,
+  keyed: boolean,
   say: (line: string) => void,
 ): Promise<Overload> {
+  const request = requestOf(keyed);
   const generator = fork(new URL('load.js', import.meta.url));
   const play = async (load: Omit<Load, 'port' | 'request'>) => askFor(generator, { port, request, ...load });
   try {
@@ -54,9 +56,14 @@ export function goodOf({ perSecond }: Outcome): number {
 }
 
 const body = JSON.stringify({ title: 'Overload', description: 'One of very many.' });
-const request =
-  'POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n' +
-  `Content-Length: ${body.length}\r\n\r\n${body}`;
+
+function requestOf(keyed: boolean): string {
+  const key = keyed ? 'Idempotency-Key: overload-00000000\r\n' : '';
+  return (
+    `POST /tasks HTTP/1.1\r\nHost: localhost\r\n${key}Content-Type: application/json\r\n` +
+    `Content-Length: ${body.length}\r\n\r\n${body}`
+  );
+}
 
 async function askFor(generator: ChildProcess, load: Load): Promise<Outcome> {
   generator.send(load);

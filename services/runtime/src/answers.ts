@@ -23,10 +23,11 @@ export type Answered = Answer & { replayed?: true };
 type Handler = (request: Asked & { db: Queryable; signal: AbortSignal }) => Promise<Answer>;
 
 /**
- * Beyond this many requests at work no other is begun: two of the largest batches, so that nobody waits for more than the
- * batch before theirs, and what waits takes no more memory than this.
+ * Beyond this many requests at work no other is begun, lest what waits take ever more memory. Not sooner: to refuse one costs
+ * as much as to answer one of a batch. Of the dear ones, which need a connection for themselves, far fewer may wait: see
+ * database.ts.
  */
-const atWorkMax = 2 * sizeMax;
+const atWorkMax = 8 * sizeMax;
 
 /** Calls the operation's handler, once for each idempotency key. */
 export class Answers {

@@ -128,7 +128,7 @@ class Batches<Argument, Result> {
   async #settle(batch: Call<Argument, Result>[]): Promise<void> {
     try {
       // They came at about the same time: the first deadline is a good one for all.
-      const work = this.#database.work(Math.min(...batch.map(({ deadline }) => deadline)));
+      const work = this.#database.work(Math.min(...batch.map(({ deadline }) => deadline)), true);
       const results = await this.#run(
         work,
         batch.map(({ arg }) => arg),

@@ -2,6 +2,7 @@
 import pg from 'pg';
 import type { Logger } from 'pino';
 import type { Environment } from './environment.ts';
+import { overloaded } from './refused.ts';
 
 /** SQL that could be pasted into psql. */
 export interface Statement {
@@ -21,6 +22,7 @@ export interface Queryable {
    * @throws {DatabaseUnavailable} when the database is away, starting, stopping, out of connections or too slow. Whether a
    * change was made is then not known: it is never sent again here. Only what a deadlock or a serialization failure has
    * undone is, once.
+   * @throws `overloaded` when too many wait for a connection already. Nothing was sent.
    * @throws {pg.DatabaseError} when the statement fails.
    */
   query<Row extends object>(statement: Statement): Promise<Row[]>;
@@ -46,9 +48,12 @@ export class Database implements Queryable {
     this.pool.on('connect', (client) => client.on('error', () => undefined));
   }
 
-  /** Begins a piece of work that is over, one way or the other, at the deadline (of `performance.now()`). */
-  work(deadline = performance.now() + workMs): Work {
-    return new Work(this, deadline);
+  /**
+   * A piece of work that is over, one way or the other, at the deadline (of `performance.now()`). Unless it has begun
+   * elsewhere it is refused when too many wait for a connection.
+   */
+  work(deadline = performance.now() + workMs, begun = false): Work {
+    return new Work(this, deadline, begun);
   }
 
   async query<Row extends object>(statement: Statement): Promise<Row[]> {
@@ -57,7 +62,7 @@ export class Database implements Queryable {
 
   /** As that of `Work`, but as long as it takes, for what nobody waits for: only its statements have a time limit each. */
   async transaction<Result>(run: (transaction: Queryable) => Promise<Result>): Promise<Result> {
-    return this.work(Infinity).transaction(run);
+    return this.work(Infinity, true).transaction(run);
   }
 
   async end(): Promise<void> {
@@ -74,11 +79,14 @@ export class Work implements Queryable {
   readonly schema: string;
   /** Of `performance.now()`, in milliseconds. */
   readonly deadline: number;
+  /** What has begun is not refused any more. */
+  #begun: boolean;
 
-  constructor(database: Database, deadline: number) {
+  constructor(database: Database, deadline: number, begun: boolean) {
     this.database = database;
     this.schema = database.schema;
     this.deadline = deadline;
+    this.#begun = begun;
   }
 
   async query<Row extends object>(statement: Statement): Promise<Row[]> {
@@ -134,6 +142,8 @@ export class Work implements Queryable {
   async #connect(): Promise<Connection> {
     const { pool, migrated } = this.database;
     if (!migrated) throw new DatabaseUnavailable('The database is not ready yet.');
+    if (!this.#begun && pool.waitingCount >= waitingMax) throw overloaded;
+    this.#begun = true;
     try {
       return new Connection(await takeBy(this.deadline, pool), this.deadline);
     } catch (cause) {
@@ -226,6 +236,9 @@ export function connectionOf(environment: Environment) {
     types,
   };
 }
+
+/** That many, each with a few statements, keep the connections at work for a few tenths of a second. */
+const waitingMax = 250;
 
 /** The longest that anybody waits for a connection, and the longest for a statement. */
 export const timeoutMs = 900;

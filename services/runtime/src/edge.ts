@@ -135,10 +135,15 @@ function isRefused({ code = '' }: Unreadable, { bytesRead }: Socket): boolean {
 function letGo(this: ServerResponse): void {
   const { req } = this;
   if (req.complete || !hasBody(req)) return;
-  req.socket.destroySoon = () => {
-    hangUp(req.socket);
-  };
-  setTimeout(() => req.complete || req.socket.destroy(), lingerMs).unref();
+  if (!this.shouldKeepAlive) {
+    req.socket.destroySoon = () => {
+      hangUp(req.socket);
+    };
+  }
+  // Mostly the rest came with the head, and is read when this is over: a timer for each request would cost too much.
+  process.nextTick(() => {
+    if (!req.complete) setTimeout(() => req.complete || req.socket.destroy(), lingerMs).unref();
+  });
 }
 
 /** Tells whoever reads the body of this request that no more of it comes. Who does not read it answers as it would. */

@@ -4,7 +4,7 @@ import type { Contract, ProblemKind } from './contract.ts';
 import { DatabaseUnavailable, sqlState } from './database.ts';
 import { pathOf, type Known } from './exchange.ts';
 import type { ProblemDetails } from './handlers.ts';
-import { Refused } from './refused.ts';
+import { overloaded, Refused } from './refused.ts';
 import type { Reply } from './replies.ts';
 
 /** Thrown when a request breaks a rule of the contract that JSON Schema cannot say. Answered with 400. */
@@ -15,9 +15,6 @@ export class InvalidRequest extends Error {
     this.errors = errors;
   }
 }
-
-/** Thrown when there is so much to do that this is not begun. Answered with 503, and no fault that a log need explain. */
-export class Overloaded extends Error {}
 
 /** The answer to what went wrong; `title` and `type` come from the contract's example of that name, or of that status. */
 export function problemOf(
@@ -59,8 +56,8 @@ export function toProblem(error: unknown): ProblemDetails & { status: number } {
     return { status, detail, ...(type && { type }) };
   }
   if (error instanceof BadRequest) return invalid(fromValidator(error));
-  if (error instanceof DatabaseUnavailable || error instanceof Overloaded)
-    return { status: 503, detail: error.message };
+  if (error === overloaded) return { status: 503, detail: overloaded.message };
+  if (error instanceof DatabaseUnavailable) return { status: 503, detail: error.message };
   // Class 22 is "data exception": the value, not the statement, is at fault.
   if (sqlState(error)?.startsWith('22')) return { status: 400, detail: 'A value cannot be stored.' };
   return { status: 500, detail: 'The service failed. Its log has the cause under this request id.' };

@@ -9,7 +9,8 @@ import type { Contract } from './contract.ts';
 import type { Known, Outgoing } from './exchange.ts';
 import type { ProblemDetails } from './handlers.ts';
 import type { Health } from './health.ts';
-import { basePathOf, Overloaded, problemOf, toProblem } from './problems.ts';
+import { basePathOf, problemOf, toProblem } from './problems.ts';
+import { overloaded } from './refused.ts';
 
 /** What goes over the wire, but for the headers that every answer has. */
 export interface Reply {
@@ -59,7 +60,7 @@ export function replies(contract: Contract, health: Health, always: string[], fa
 
   function fail(res: Outgoing, error: unknown): void {
     const { status, ...details } = toProblem(error);
-    if (status >= 500 && !(error instanceof Overloaded))
+    if (status >= 500 && error !== overloaded)
       res.locals.error = error instanceof Error ? error : new Error(String(error));
     try {
       if (res.headersSent) res.destroy();

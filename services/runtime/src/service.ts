@@ -23,7 +23,7 @@ import { limited, type RateLimit } from './limits.ts';
 import { logRequest } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { pages } from './pages.ts';
-import { Overloaded } from './problems.ts';
+import { overloaded } from './refused.ts';
 import { replies, type Replies } from './replies.ts';
 import {
   findOperation,
@@ -98,8 +98,6 @@ export function createService(service: Service): Server {
     classesOf(app),
   );
 }
-
-const overloaded = new Overloaded('The service has more to do than it can. Ask again in a moment.');
 
 function createApp(
   service: Service,

@@ -1,10 +1,12 @@
 /** More to do than can be done: each service's tests hold it to these promises. */
 import { describe, expect, it } from '@jest/globals';
 import { serve } from './harness.ts';
-import { json, open, send, type Subject } from './subject.ts';
+import { json, newBodies, open, send, type Subject } from './subject.ts';
 
 export function refusesWhatIsTooMuch(subject: Subject): void {
   const { name, handlers, listOperation, list, create, body, prefix, table } = subject;
+
+  const bodies = newBodies(subject);
 
   describe('a service that has as much to do as it can', () => {
     it('refuses more with 503 and Retry-After at once, answers what it has begun, and then serves again', async () => {
@@ -21,7 +23,7 @@ export function refusesWhatIsTooMuch(subject: Subject): void {
         },
       }));
       const base = service.url + prefix;
-      const held = Array.from({ length: 512 }, () => send(base + list, 'GET'));
+      const held = Array.from({ length: 2048 }, () => send(base + list, 'GET'));
       while (begun < held.length) await new Promise(setImmediate);
 
       for (const refused of [
@@ -47,6 +49,29 @@ export function refusesWhatIsTooMuch(subject: Subject): void {
       release();
       expect(new Set((await Promise.all(held)).map(({ status }) => status))).toEqual(new Set([200]));
       expect((await send(base + create, 'POST', json, JSON.stringify(body))).status).toBe(201);
+      await service.stop();
+    });
+
+    it('refuses what needs a connection of its own when too many wait for one, and answers those', async () => {
+      const service = await serve(name, handlers);
+      const base = service.url + prefix;
+      const { pool } = service.db;
+      const taken = await Promise.all(Array.from({ length: 10 }, () => pool.connect()));
+      const post = (key: string) =>
+        send(base + create, 'POST', { ...json, 'Idempotency-Key': key }, JSON.stringify(bodies()));
+      const waiting = Array.from({ length: 250 }, (_, index) => post(`waits ${index}`));
+      while (pool.waitingCount < 250) await new Promise(setImmediate);
+
+      const refused = await post('too much');
+      expect(refused).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
+      expect(refused.body.detail).toMatch('more to do');
+      // What shares a statement with others does not wait for long.
+      const batched = send(base + create, 'POST', json, JSON.stringify(bodies()));
+      for (const client of taken) client.release();
+      expect((await batched).status).toBe(201);
+      const statuses = (await Promise.all(waiting)).map(({ status }) => status);
+      expect(statuses.filter((status) => ![201, 503].includes(status))).toEqual([]);
+      expect(statuses.filter((status) => status === 201).length).toBeGreaterThan(0);
       await service.stop();
     });
 

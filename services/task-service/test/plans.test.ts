@@ -51,8 +51,8 @@ beforeAll(async () => {
   api = createClient<paths>({ baseUrl: service.url });
   await fill(service);
   const begin = service.db.work.bind(service.db);
-  service.db.work = (deadline) => {
-    const work = begin(deadline);
+  service.db.work = (...parameters) => {
+    const work = begin(...parameters);
     const query = work.query.bind(work);
     work.query = (statement) => {
       sent.push(statement);
