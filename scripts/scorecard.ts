@@ -33,7 +33,8 @@ interface Figure {
   details?: string[];
 }
 
-const detailsShown = 5;
+const detailsShown = 6;
+const plainSeconds = 10;
 const { values } = parseArgs({ options: { write: { type: 'boolean' }, overload: { type: 'string', default: '60' } } });
 
 await runToEnd('npm run scorecard', async (stopped) => {
@@ -114,10 +115,13 @@ async function measureOverload(stage: Stage, seconds: number): Promise<Figure[]>
   });
   try {
     while ((await checkHealth(port)) !== 'ready') await sleep(50);
-    const { best, offered, outcome, healthMs, startMb, endMb } = await overload(port, child.pid ?? 0, seconds, true, say);
+    const pid = child.pid ?? 0;
+    const plain = await overload(port, pid, plainSeconds, false, say);
+    const { best, offered, outcome, healthMs, startMb, endMb } = await overload(port, pid, seconds, true, say);
     const { perSecond, refusedMs, goodMs, withoutRetryAfter, unsent } = outcome;
     const details = [
-      `${goodOf(outcome).toFixed(0)} of ${offered.toFixed(0)} POST /tasks a second, at best ${best.toFixed(0)}`,
+      `POST /tasks with a key each: ${goodOf(outcome).toFixed(0)} of ${offered.toFixed(0)} a second, at best ${best.toFixed(0)}`,
+      `without keys: ${goodOf(plain.outcome).toFixed(0)} of ${plain.offered.toFixed(0)}, at best ${plain.best.toFixed(0)}`,
       `good: p50 ${goodMs.p50.toFixed(0)} ms, p99 ${goodMs.p99.toFixed(0)} ms; ${JSON.stringify(perSecond)}`,
       `refused: p50 ${refusedMs.p50.toFixed(1)} ms, p99 ${refusedMs.p99.toFixed(1)} ms; not sent ${unsent}`,
     ];

@@ -54,19 +54,24 @@ async function play(load: Load): Promise<Outcome> {
     else idle.push(connection);
   }
 
-  const connections = Array.from({ length: load.connections }, () => new Connection(load.port, over));
-  await Promise.all(connections.map(({ ready }) => ready));
+  const connections: Connection[] = [];
+  // Opened when it is needed: a server does not wait long for one who says nothing.
+  function open(): Connection | undefined {
+    if (connections.length === load.connections) return undefined;
+    const connection = new Connection(load.port, over);
+    connections.push(connection);
+    return connection;
+  }
   startedAt = performance.now();
   if (load.rate === null) {
-    for (const connection of connections) connection.send(next());
+    for (let each = 0; each < load.connections; each++) open()?.send(next());
     await sleep(load.seconds * 1000);
   } else {
-    idle.push(...connections);
     let sent = 0;
     while (performance.now() < endsAt()) {
       const due = ((performance.now() - startedAt) / 1000) * load.rate;
       for (; sent < due; sent++) {
-        const connection = idle.pop();
+        const connection = idle.pop() ?? open();
         if (connection) connection.send(next());
         else unsent++;
       }
@@ -90,7 +95,6 @@ async function play(load: Load): Promise<Outcome> {
 type Over = (connection: Connection, status: string, timeMs: number, head: string) => void;
 
 class Connection {
-  readonly ready: Promise<void>;
   readonly #port: number;
   readonly #over: Over;
   #socket!: Socket;
@@ -100,7 +104,7 @@ class Connection {
   constructor(port: number, over: Over) {
     this.#port = port;
     this.#over = over;
-    this.ready = this.#open();
+    this.#open();
   }
 
   send(request: string): void {
@@ -113,7 +117,7 @@ class Connection {
     this.#socket.destroy();
   }
 
-  #open(): Promise<void> {
+  #open(): void {
     this.#received = '';
     this.#socket = connect({ port: this.#port, host: '127.0.0.1', noDelay: true });
     this.#socket.on('data', (data) => {
@@ -124,11 +128,9 @@ class Connection {
       if (this.#sentAt === 0) return;
       const timeMs = performance.now() - this.#sentAt;
       this.#sentAt = 0;
-      void this.#open().then(() => {
-        this.#over(this, 'lost', timeMs, '');
-      });
+      this.#open();
+      this.#over(this, 'lost', timeMs, '');
     });
-    return new Promise((resolve) => this.#socket.once('connect', resolve));
   }
 
   #read(data: string): void {

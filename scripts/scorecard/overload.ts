@@ -36,7 +36,7 @@ export async function overload(
     await play({ rate: null, connections: closedConnections, seconds: 3 });
     const tries: number[] = [];
     for (let each = 0; each < 3; each++) {
-      tries.push(goodOf(await play({ rate: null, connections: closedConnections, seconds: 3 })));
+      tries.push(goodOf(await play({ rate: null, connections: closedConnections, seconds: 5 })));
     }
     const best = Math.max(...tries);
     const rate = 2 * best;

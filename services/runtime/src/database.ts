@@ -56,6 +56,11 @@ export class Database implements Queryable {
     return new Work(this, deadline, begun);
   }
 
+  /** Whether so many wait for a connection that who needs one for themselves had better ask again later. */
+  get crowded(): boolean {
+    return this.pool.waitingCount >= waitingMax;
+  }
+
   async query<Row extends object>(statement: Statement): Promise<Row[]> {
     return this.work().query(statement);
   }
@@ -140,9 +145,9 @@ export class Work implements Queryable {
   }
 
   async #connect(): Promise<Connection> {
-    const { pool, migrated } = this.database;
+    const { pool, migrated, crowded } = this.database;
     if (!migrated) throw new DatabaseUnavailable('The database is not ready yet.');
-    if (!this.#begun && pool.waitingCount >= waitingMax) throw overloaded;
+    if (!this.#begun && crowded) throw overloaded;
     this.#begun = true;
     try {
       return new Connection(await takeBy(this.deadline, pool), this.deadline);

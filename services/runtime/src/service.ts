@@ -80,12 +80,17 @@ export function createService(service: Service): Server {
     res.on('close', over);
     if (health.stopping.aborted) res.setHeader('Connection', 'close');
   }
+  function isTooMuch({ url = '', headers }: IncomingMessage): boolean {
+    // One with a key needs a connection for itself.
+    const isFull = answers.overloaded || (db.crowded && headers['idempotency-key'] !== undefined);
+    return isFull && !isHealth(url);
+  }
   return createEdge(
     {
       serve(req, res) {
         open(req, res);
         // Before anything is read of it: to refuse must cost much less than to answer.
-        if (answers.overloaded && !isHealth(res.locals.url)) refuse(req, res, overloaded);
+        if (isTooMuch(req)) refuse(req, res, overloaded);
         else admit(req, res);
       },
       refuse(req, res, reason) {
