@@ -41,7 +41,7 @@ interface Replica {
 
 const host = '127.0.0.1';
 /** Between two looks at a replica that is ready; one that is not is looked at more often. */
-const checkIntervalMs = 500;
+const checkIntervalMs = 250;
 const checkIntervalNotReadyMs = 100;
 const checkTimeoutMs = 2000;
 const answerTimeoutMs = 60_000;

@@ -289,7 +289,7 @@ function podsBeside(): number {
 
 /** The pool, and the connection that looks after the database's health. */
 function connectionsPerPod(): number {
-  return Number(/^ +max: (\d+),$/m.exec(read('services/runtime/src/database.ts'))?.[1]) + 1;
+  return Number(/pg\.Pool\(\{.* max: (\d+),/.exec(read('services/runtime/src/database.ts'))?.[1]) + 1;
 }
 
 function maxConnections({ args }: Container): number {

@@ -3,14 +3,18 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { askForBody } from './edge.ts';
 import { InvalidRequest } from './problems.ts';
-import { Refused } from './refused.ts';
+import { overloaded, Refused } from './refused.ts';
 
 const bytesMax = 1_048_576;
+/** Of all bodies that are just being read: else many who do not come to an end would take all the memory there is. */
+const heldMax = 64 * bytesMax;
+let held = 0;
 const decoders = { gzip: createGunzip, deflate: createInflate, br: createBrotliDecompress };
 
 /**
  * Reads a body to its end. Of one that is too large the rest is not kept.
  * @throws {Refused} 413 when it is too large, 415 when it is packed in an unknown way, 408 when it comes too slowly.
+ * @throws `overloaded` when too much is being read already.
  * @throws {InvalidRequest} When it breaks off, or cannot be unpacked.
  */
 export async function readBody(req: IncomingMessage, res: ServerResponse): Promise<Buffer> {
@@ -25,20 +29,30 @@ export async function readBody(req: IncomingMessage, res: ServerResponse): Promi
     const unpacked = decoder === 'identity' ? req : req.pipe(decoders[decoder]());
     let chunks: Buffer[] = [];
     let bytes = 0;
+    const letGo = () => {
+      held -= bytes;
+      bytes = 0;
+      chunks = [];
+    };
     const fail = (reason: Error) => {
       reject(reason);
-      chunks = [];
+      letGo();
+      unpacked.off('data', hold).resume();
       if (unpacked === req) return;
       req.unpipe().resume();
       unpacked.destroy();
     };
-    unpacked.on('data', (chunk: Buffer) => {
+    const hold = (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes <= bytesMax) chunks.push(chunk);
-      else fail(tooLarge());
-    });
+      held += chunk.length;
+      chunks.push(chunk);
+      if (bytes > bytesMax) fail(tooLarge());
+      else if (held > heldMax) fail(overloaded);
+    };
+    unpacked.on('data', hold);
     unpacked.on('end', () => {
       resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
+      letGo();
     });
     for (const stream of new Set([req, unpacked])) {
       stream.on('error', (error) => {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { ProblemDetails } from './handlers.ts';
 
 /** Whether the service can do its work now; `start()` keeps it up to date. */
@@ -5,6 +6,11 @@ export class Health {
   /** Why it cannot, for the person who asks; undefined when it can. */
   reason: string | undefined = 'The service is starting.';
   readonly #stopping = new AbortController();
+
+  constructor() {
+    // As many listen as wait for what happens.
+    setMaxListeners(0, this.#stopping.signal);
+  }
 
   /** Comes when the service is told to stop: it answers what still comes, and closes each connection after it. */
   get stopping(): AbortSignal {

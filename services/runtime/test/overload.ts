@@ -1,6 +1,8 @@
 /** More to do than can be done: each service's tests hold it to these promises. */
 import { describe, expect, it } from '@jest/globals';
 import { serve } from './harness.ts';
+import { until } from './processes.ts';
+import { answersOn, dial, requestOf } from './raw.ts';
 import { json, newBodies, open, send, type Subject } from './subject.ts';
 
 export function refusesWhatIsTooMuch(subject: Subject): void {
@@ -72,6 +74,26 @@ export function refusesWhatIsTooMuch(subject: Subject): void {
       const statuses = (await Promise.all(waiting)).map(({ status }) => status);
       expect(statuses.filter((status) => ![201, 503].includes(status))).toEqual([]);
       expect(statuses.filter((status) => status === 201).length).toBeGreaterThan(0);
+      await service.stop();
+    });
+
+    it('holds 64 MB of bodies that do not come to an end, refuses more, and lets go of those that break off', async () => {
+      const service = await serve(name, handlers);
+      const url = service.url + prefix;
+      const whole = JSON.stringify(bodies()).padEnd(1_000_000);
+      const begin = requestOf('POST', prefix + create, json, whole).slice(0, -1);
+      const sockets = await Promise.all(Array.from({ length: 70 }, () => dial(service.url)));
+      const refusals = sockets.map((socket) => answersOn(socket, 1));
+      for (const socket of sockets) socket.write(begin);
+      const first = await Promise.race(refusals);
+      expect(first).toMatchObject([{ status: 503, headers: { 'retry-after': '1' } }]);
+      for (const socket of sockets) socket.destroy();
+      await Promise.all(refusals);
+      await until(async () => (await send(url + create, 'POST', json, whole)).status === 201);
+      const taken = Array.from({ length: 40 }, () =>
+        send(url + create, 'POST', json, JSON.stringify(bodies()).padEnd(1_000_000)),
+      );
+      expect(new Set((await Promise.all(taken)).map(({ status }) => status))).toEqual(new Set([201]));
       await service.stop();
     });
 

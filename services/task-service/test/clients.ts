@@ -84,7 +84,7 @@ export function askAll(url: string, times = 3): Promise<Outcome[]> {
 }
 
 /** Clients that go on, each with one request after the other, until they are told to stop; then what became of all. */
-export function keepAsking(url: string, clients = 4): { stop: () => Promise<Outcome[]> } {
+export function keepAsking(url: string, clients = 4): { created: () => number; stop: () => Promise<Outcome[]> } {
   const outcomes: Outcome[] = [];
   let isOver = false;
   const asking = Array.from({ length: clients }, async (_, client) => {
@@ -94,6 +94,7 @@ export function keepAsking(url: string, clients = 4): { stop: () => Promise<Outc
     }
   });
   return {
+    created: () => outcomes.filter(({ answer }) => answer.status === 201).length,
     async stop() {
       isOver = true;
       await Promise.all(asking);

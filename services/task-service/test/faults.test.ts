@@ -449,7 +449,9 @@ describe('SIGKILL', () => {
     const load = keepAsking(victim.url, 8);
     const kills = 4;
     for (let time = 0; time < kills; time++) {
-      await sleep(150 + Math.random() * 200);
+      const before = load.created();
+      await until(() => load.created() > before);
+      await sleep(Math.random() * 200);
       await kill(victim);
       victim = await run({ PORT: port });
       await untilStatus(200, `${victim.url}/health`);
@@ -458,7 +460,6 @@ describe('SIGKILL', () => {
     expect(
       outcomes.filter((outcome) => outcome.answer.status !== 0 && !isGood(outcome) && !isRefused(outcome)),
     ).toEqual([]);
-    expect(outcomes.filter(({ answer }) => answer.status === 201).length).toBeGreaterThan(kills);
     await withOnlooker((onlooker) => expectNothingLost(victim.url, onlooker, outcomes));
     await kill(victim);
   });
