@@ -14,10 +14,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import { rssMbOf } from '../scripts/memory.ts';
 import { createDatabase, startPostgres, type Postgres } from '../scripts/postgres.ts';
 import { Acknowledged, compareAnswers } from './checks.ts';
 import { loadNames, type Job, type LoadName, type Message, type Outcome } from './load.ts';
-import { busyMsOf, cpuMsOf, lookAtProcesses, rssMbOf, twoCpus } from './processes.ts';
+import { busyMsOf, cpuMsOf, lookAtProcesses, twoCpus } from './processes.ts';
 import { describeRun, figuresOf, tablesOf, writeResults, type Result, type Run } from './report.ts';
 import { database, Servers, type Server } from './servers.ts';
 

@@ -1,4 +1,4 @@
-/** What processes cost: CPU time and memory, and on which CPUs they may run. */
+/** What processes cost in CPU time, and on which CPUs they may run. */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -25,14 +25,6 @@ export function cpuMsOf(processes: Processes, root: number): number {
   let sum = processes.get(root)?.cpuMs ?? 0;
   for (const [pid, { parent }] of processes) if (parent === root) sum += cpuMsOf(processes, pid);
   return sum;
-}
-
-/** The memory that a process has in RAM, in MB (10⁶ bytes). */
-export function rssMbOf(pid: number): number {
-  const kb = isLinux
-    ? /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-    : execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' });
-  return (Number(kb) * 1024) / 1e6;
 }
 
 /** For how long these CPUs were not idle, whoever used them, in milliseconds; undefined where the system does not say. */

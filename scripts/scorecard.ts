@@ -1,7 +1,7 @@
 /**
  * `npm run scorecard [-- --write] [-- --overload SECONDS]`: what the running system makes of bad inputs, slow clients,
  * faults of its database, stops, and twice as many requests as it can answer, as a table with what is promised. It starts
- * a system of its own and takes about five minutes; `--overload 600` overloads it for ten minutes instead of one. `--write`
+ * a system of its own and takes about three minutes; `--overload 600` overloads it for ten minutes instead of one. `--write`
  * puts the table into README.md. Exit code 1 when a promise is broken.
  */
 import { spawn } from 'node:child_process';

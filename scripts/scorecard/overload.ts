@@ -1,8 +1,8 @@
 /** Twice as many requests as one replica can answer: what becomes of those that it answers, and of the others. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { rssMbOf } from '../memory.ts';
 import type { Load, Outcome } from './load.ts';
 
 export interface Overload {
@@ -42,10 +42,10 @@ export async function overload(
     const rate = 2 * best;
     say(`At most ${best.toFixed(0)} a second. Asking for ${rate.toFixed(0)}, for ${seconds} s …`);
     await play({ rate, connections: openConnections, seconds: 5 });
-    const startMb = memoryOf(pid);
+    const startMb = rssMbOf(pid);
     const playing = play({ rate, connections: openConnections, seconds });
     const healthMs = await watchHealth(port, playing);
-    return { best, offered: rate, outcome: await playing, healthMs, startMb, endMb: memoryOf(pid) };
+    return { best, offered: rate, outcome: await playing, healthMs, startMb, endMb: rssMbOf(pid) };
   } finally {
     generator.kill('SIGKILL');
   }
@@ -85,10 +85,4 @@ async function watchHealth(port: number, meanwhile: Promise<unknown>): Promise<n
     await sleep(100);
   }
   return most;
-}
-
-/** In RAM, in MB (10⁶ bytes). */
-function memoryOf(pid: number): number {
-  const kb = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return (Number(kb) * 1024) / 1e6;
 }
