@@ -95,7 +95,12 @@ export class Stage {
       `select pid from pg_stat_activity where usename like '%\\_service' order by random() limit 1`,
     );
     if (!backend) return;
-    process.kill(backend.pid, 'SIGKILL');
+    try {
+      process.kill(backend.pid, 'SIGKILL');
+    } catch {
+      // Its connection was closed in the meantime.
+      return;
+    }
     await closed;
   }
 
