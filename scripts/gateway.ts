@@ -28,8 +28,12 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-/** `ready` answers its `/health` with 200, `listening` with something else: it starts, drains or lacks its database. */
-export type Health = 'ready' | 'listening' | 'down';
+/**
+ * `ready` answers its `/health` with 200. `listening` answers it with something else: it starts, or lacks its database.
+ * `draining` closes the connection after that: soon it will be gone. The earlier it stands here, the sooner it is asked.
+ */
+const healths = ['ready', 'listening', 'draining', 'down'] as const;
+export type Health = (typeof healths)[number];
 
 interface Replica {
   service: string;
@@ -143,7 +147,9 @@ export async function checkHealth(port: number): Promise<Health> {
   const signal = AbortSignal.timeout(checkTimeoutMs);
   const answer = await fetch(`http://${host}:${port}/health`, { signal }).catch(() => undefined);
   await answer?.body?.cancel();
-  return !answer ? 'down' : answer.ok ? 'ready' : 'listening';
+  if (!answer) return 'down';
+  if (answer.ok) return 'ready';
+  return answer.headers.get('connection') === 'close' ? 'draining' : 'listening';
 }
 
 /** Looks after a replica until the signal comes. Resolves when it was looked at once. */
@@ -158,12 +164,11 @@ async function keepChecking(replica: Replica, signal: AbortSignal): Promise<void
   })();
 }
 
-/** The replicas to try: those that are ready before those that only listen, and of these who had the last turn last. */
+/** The replicas to try: the healthiest first, and of these who had the last turn last. */
 function inTurn(replicas: Replica[], service: string): Replica[] {
-  const ready = (replica: Replica) => Number(replica.health === 'ready');
   return replicas
     .filter((replica) => replica.service === service && replica.health !== 'down')
-    .sort((a, b) => ready(b) - ready(a) || a.turn - b.turn);
+    .sort((a, b) => healths.indexOf(a.health) - healths.indexOf(b.health) || a.turn - b.turn);
 }
 
 /** Tries one replica after the other until one has answered. */

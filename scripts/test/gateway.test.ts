@@ -71,6 +71,13 @@ describe('replicas', () => {
     expect(answers.map(({ body }) => body)).toEqual(['ready', 'ready', 'ready', 'ready']);
   });
 
+  it('asks one that lacks its database rather than one that is draining, and soon gone', async () => {
+    const draining = notReady('draining', { Connection: 'close' });
+    const gateway = await gatewayOf({ 'task-service': [draining, notReady('no database')] });
+    const answers = await many(3, () => ask(gateway));
+    expect(answers.map(({ body }) => body)).toEqual(['no database', 'no database', 'no database']);
+  });
+
   it('skips a replica that is down, and comes back to it', async () => {
     const [one, two] = [await serve(named('one')), await serve(named('two'))];
     const gateway = await gatewayOn({ 'task-service': [one.port, two.port] });
@@ -343,8 +350,8 @@ const dying =
 const isNotReady = new Set<RequestListener>();
 
 /** Answers everything, its `/health` too, with 503. */
-function notReady(reason: string): RequestListener {
-  const listener: RequestListener = (_req, res) => res.writeHead(503).end(reason);
+function notReady(reason: string, headers: http.OutgoingHttpHeaders = {}): RequestListener {
+  const listener: RequestListener = (_req, res) => res.writeHead(503, headers).end(reason);
   isNotReady.add(listener);
   return listener;
 }

@@ -181,6 +181,8 @@ describe('stopping', () => {
     service.child.kill('SIGTERM');
     const health = await untilStatus(503, `${service.url}/health`);
     expect(await health.json()).toMatchObject({ detail: 'The service is shutting down.' });
+    // By which a gateway tells it from one that lacks its database.
+    expect(health.headers.get('connection')).toBe('close');
     await sleep(500); // past the delay: by now only what has begun keeps it alive
     slow.write(':"Buy milk"}');
     expect(await service.exited).toBe(0);
