@@ -36,6 +36,14 @@ async function tables(): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
+async function asSuperuser(statement: string): Promise<void> {
+  const { host, port, database } = connectionOf(environment);
+  const client = new pg.Client({ host, port, database, user: 'postgres', password: 'postgres' });
+  await client.connect();
+  await client.query(statement);
+  await client.end();
+}
+
 describe('migrate', () => {
   it('applies each file once, in order, however many ask at once', async () => {
     await write('0001-create-a.sql', 'create table task_service.a (id int)');
@@ -55,6 +63,16 @@ describe('migrate', () => {
     await write('0002-create-b.sql', 'create table task_service.b (id int)');
     await run(clients[1] as pg.Client);
     expect(await tables()).toEqual(['a', 'b', 'migrations']);
+  });
+
+  it('makes its schema where there is none, if it may', async () => {
+    await write('0001-create-a.sql', 'create table task_service.a (id int)');
+    const [owner, other] = clients as [pg.Client, pg.Client];
+    await other.query(`drop schema ${schema}`);
+    await expect(run(other)).rejects.toThrow('permission denied');
+    await asSuperuser(`grant create on database ${environment.POSTGRES_DB} to ${schema}`);
+    await run(owner);
+    expect(await tables()).toEqual(['a', 'migrations']);
   });
 
   it('goes on where a newer version has been, so that a rollback works', async () => {

@@ -99,11 +99,15 @@ describe('listUsers', () => {
   });
 
   it('refuses a cursor that it did not give', async () => {
-    const { id } = await registerUser('Carol');
-    const foreign = Buffer.from(JSON.stringify(['listTasks', id])).toString('base64url');
-    for (const cursor of ['x', foreign]) {
+    await registerUser('Carol');
+    const { id } = await registerUser('Dave');
+    const { data } = await api.GET('/users', { params: { query: { limit: 1 } } });
+    const [name] = JSON.parse(Buffer.from(data?.nextCursor ?? '', 'base64url').toString()) as string[];
+    const forged = [['listTasks', id, null], [name, id, 'a key, of a list that has none'], { name, id }];
+    for (const cursor of ['x', ...forged.map((each) => Buffer.from(JSON.stringify(each)).toString('base64url'))]) {
       const { error } = await api.GET('/users', { params: { query: { cursor } } });
-      expect(error).toMatchObject({ status: 400, errors: [{ pointer: '/query/cursor' }] });
+      const detail = 'must be a `nextCursor` of this list, asked with the same filters and sort';
+      expect(error).toMatchObject({ status: 400, errors: [{ pointer: '/query/cursor', detail, code: 'cursor' }] });
     }
   });
 });
