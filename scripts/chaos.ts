@@ -9,6 +9,7 @@
  */
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import { nameOf } from './chaos/faults.ts';
 import { Random } from './chaos/random.ts';
 import { Run, type Findings } from './chaos/run.ts';
 import { Broken, Stage } from './chaos/stage.ts';
@@ -69,8 +70,9 @@ async function goOn(run: Run, until: number, now: () => number): Promise<void> {
   while (now() < until && findings.violations.length === 0) {
     try {
       const faults = await run.round();
-      const struck = faults.map(({ kind, replica }) => (replica ? `${kind} (${replica})` : kind));
-      say(`${String(Math.round(now() / 1000)).padStart(5)} s  ${findings.acknowledged} answers  ${struck.join(', ')}`);
+      say(
+        `${String(Math.round(now() / 1000)).padStart(5)} s  ${findings.acknowledged} answers  ${faults.map(nameOf).join(', ')}`,
+      );
     } catch (error) {
       if (!(error instanceof Broken)) throw error;
       findings.violations.push({ what: error.message, history: [] });

@@ -121,9 +121,10 @@ export class FaultProxy {
     ] as const) {
       one.on('error', () => undefined);
       one.on('close', () => {
+        // The other side does not hear of it before the network is healed.
+        if (this.#silent) return;
         this.#pairs.delete(pair);
         // What is on its way still arrives.
-        if (this.#silent) return;
         setTimeout(() => {
           other.destroySoon();
         }, this.latencyMs);

@@ -389,6 +389,10 @@ function linesOf({ creation, sights, absences, changes, removals, stale }: Story
 
 /** What was asked by whom, and what was answered. */
 export function line({ client, where, request, answer, began, ended }: Call): string {
-  const seconds = (ms: number) => (ms / 1000).toFixed(3);
-  return `${seconds(began)}–${seconds(ended)} s  ${client} at ${where}: ${request} → ${answer}`;
+  return `${span(began, ended)}  ${client} at ${where}: ${request} → ${answer}`;
+}
+
+/** From when to when, in seconds since the run began. */
+export function span(began: number, ended: number): string {
+  return `${(began / 1000).toFixed(3)}–${(ended / 1000).toFixed(3)} s`;
 }

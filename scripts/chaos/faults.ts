@@ -39,6 +39,10 @@ const faults = {
 export type Kind = keyof typeof faults;
 export const kinds = Object.keys(faults) as Kind[];
 
+export function nameOf({ kind, replica }: Fault): string {
+  return replica ? `${kind} (${replica})` : kind;
+}
+
 export function causeOf(kind: Kind): Cause {
   return faults[kind][0];
 }

@@ -1,9 +1,9 @@
 /** A run of chaos: rounds of faults, of quiet and of reckoning. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { placeAt, type Place } from './asking.ts';
-import { check, line, tasks, users, type Event, type Violation } from './check.ts';
+import { check, line, span, tasks, users, type Event, type Violation } from './check.ts';
 import { Client, type World } from './clients.ts';
-import { causeOf, Disturber, type Fault, type Kind } from './faults.ts';
+import { causeOf, Disturber, nameOf, type Fault, type Kind } from './faults.ts';
 import { Follower } from './followers.ts';
 import { History, type Call, type Thing } from './history.ts';
 import type { Random } from './random.ts';
@@ -113,8 +113,9 @@ export class Run {
 
   async #reckon(): Promise<void> {
     this.#count();
+    const struck = this.#faults.map((fault) => `${span(fault.began, fault.over)}  ${nameOf(fault)}`);
     for (const { call, status } of this.#calls) {
-      if (!this.#isExcused(call, status)) this.#violate('a good answer was due', [line(call)]);
+      if (!this.#isExcused(call, status)) this.#violate('a good answer was due', [line(call), ...struck]);
     }
     const { tasks: ofTasks, users: ofUsers } = this.#world;
     await this.#untilFollowed();

@@ -255,8 +255,8 @@ const workMs = 1700;
 export const serverLimits = {
   // The server gives up first, and so does not go on with what nobody waits for.
   statement_timeout: timeoutMs - 100,
-  // A replica that hangs must not hold its locks.
-  idle_in_transaction_session_timeout: 5000,
+  // A replica that hangs, or is cut off, must not hold its locks: no request takes longer.
+  idle_in_transaction_session_timeout: 2000,
 };
 
 function orUnavailable(error: unknown): never {

@@ -1,7 +1,9 @@
 /** A database that fails, hangs and comes back, and what the service makes of it. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { Database } from '@task-manager/runtime/database';
 import type { Environment } from '@task-manager/runtime/environment';
+import { createLogger } from '@task-manager/runtime/log';
 import pg from 'pg';
 import { openFaultProxy, type FaultProxy } from '../../../scripts/fault-proxy.ts';
 import { createDatabase } from '../../../scripts/postgres.ts';
@@ -203,6 +205,26 @@ describe('a network to the database that', () => {
     proxy.reset();
     await until(isDisconnected);
     expect((await askAll(service.url, 1)).filter((outcome) => !isGood(outcome))).toEqual([]);
+  });
+
+  it('loses everything in the midst of a change lets go of what it holds soon', async () => {
+    const { answer } = await ask(service.url, newRequest('a POST'));
+    const change = `update task_service.tasks set title = 'by another' where id = '${String(answer.body.id)}'`;
+    const db = new Database(
+      { ...environment, POSTGRES_PORT: proxy.port },
+      'task_service',
+      createLogger('test', 'silent'),
+    );
+    db.migrated = true;
+    const midway = db.transaction(async (transaction) => {
+      await transaction.query({ text: change });
+      proxy.blackhole();
+      // The database does not hear that the replica has given up.
+      await postgres.query(`set lock_timeout = '2500ms'; ${change}`, environment.POSTGRES_DB);
+    });
+    await expect(midway).rejects.toThrow('cannot be reached');
+    proxy.heal();
+    await db.end();
   });
 
   it('begins to lose everything when the service has no work: its health says so, and that it is over', async () => {
