@@ -42,7 +42,8 @@ describe('registerUser', () => {
     await api.POST('/register', { body: { name: 'Bob', email: 'Bob@Example.com' } });
     for (const email of ['Bob@Example.com', 'bob@example.com', 'BOB@EXAMPLE.COM']) {
       const { error } = await api.POST('/register', { body: { name: 'Another Bob', email } });
-      expect(error).toMatchObject({ type: '/user/problems/email-taken', status: 409 });
+      const detail = `Another user has the e-mail address ${email}.`;
+      expect(error).toMatchObject({ type: '/user/problems/email-taken', status: 409, detail });
     }
   });
 
@@ -164,8 +165,10 @@ describe('updateUser', () => {
   it('answers 409 when another user has the address, and changes nothing', async () => {
     const taken = await registerUser('First');
     const user = await registerUser('Second');
-    const { error } = await patch(user.id, { name: 'Changed', email: taken.email.toUpperCase() });
-    expect(error).toMatchObject({ type: '/user/problems/email-taken', status: 409 });
+    const email = taken.email.toUpperCase();
+    const { error } = await patch(user.id, { name: 'Changed', email });
+    const detail = `Another user has the e-mail address ${email}.`;
+    expect(error).toMatchObject({ type: '/user/problems/email-taken', status: 409, detail });
     expect((await api.GET('/users/{userId}', { params: { path: { userId: user.id } } })).data).toEqual(user);
   });
 

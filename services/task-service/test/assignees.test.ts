@@ -1,0 +1,107 @@
+/** Whom tasks are given to, seen from this service alone; following.test.ts has both. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import createClient, { type Client } from 'openapi-fetch';
+import type { paths } from '../../../generated/task-service.d.ts';
+import { serve, type TestService } from '../../runtime/test/harness.ts';
+import { absentId } from '../../runtime/test/subject.ts';
+import { taskHandlers } from '../src/handlers.ts';
+import { findUsersCursor, insertTasks, moveUsersCursor, unassign, updateTask } from '../src/queries.ts';
+import { Users } from '../src/users.ts';
+import { alice, bob, serveUsers } from './stub-users.ts';
+
+let users: Awaited<ReturnType<typeof serveUsers>>;
+let service: TestService;
+let api: Client<paths, 'application/json'>;
+
+beforeAll(async () => {
+  users = await serveUsers();
+  service = await serve('task-service', (health) => taskHandlers(health, new Users(users.url)));
+  api = createClient<paths, 'application/json'>({ baseUrl: service.url });
+});
+afterAll(async () => {
+  users.stop();
+  await service.stop();
+});
+
+async function createTask(assigneeId: string | null) {
+  const { data } = await api.POST('/tasks', { body: { title: 'Buy milk', assigneeId } });
+  if (!data) throw new Error('no task was created');
+  return data;
+}
+
+function problemOf(id: string) {
+  return {
+    type: '/problems/unknown-assignee',
+    status: 409,
+    detail: `There is no user with the id ${id}.`,
+  };
+}
+
+describe('a task for nobody who is a user', () => {
+  it('is refused, alone and among others, and nothing is stored', async () => {
+    const before = await api.GET('/tasks');
+    const { error } = await api.POST('/tasks', { body: { title: 'Buy milk', assigneeId: absentId } });
+    expect(error).toMatchObject(problemOf(absentId));
+    const items = [{ title: 'one', assigneeId: bob }, { title: 'two' }, { title: 'three', assigneeId: absentId }];
+    const { error: ofBatch } = await api.POST('/tasks/batch', { body: { items } });
+    expect(ofBatch).toMatchObject({ ...problemOf(absentId), detail: 'A task is given to somebody who is no user.' });
+    expect((await api.GET('/tasks')).data).toEqual(before.data);
+  });
+
+  it('is refused as a change, and stays as it was', async () => {
+    const task = await createTask(bob);
+    const params = { path: { taskId: task.id } };
+    const { error } = await api.PATCH('/tasks/{taskId}', { params, body: { title: 'x', assigneeId: absentId } });
+    expect(error).toMatchObject(problemOf(absentId));
+    expect((await api.GET('/tasks/{taskId}', { params })).data).toEqual(task);
+  });
+});
+
+describe('unassign', () => {
+  it('takes all their tasks from those who were deleted, tells of each once, and lets nobody give them more', async () => {
+    const { db } = service;
+    const many = await insertTasks(
+      db,
+      Array.from({ length: 600 }, (_, index) => ({
+        ...{ title: `of Alice ${index}`, description: '', status: 'todo', priority: 'normal', dueDate: null },
+        ...{ assigneeId: alice, labels: [] },
+      })),
+    );
+    const [ofAlice, ofBob, ofNobody] = [await createTask(alice), await createTask(bob), await createTask(null)];
+    await db.transaction((transaction) => unassign(transaction, [alice]));
+    const ids = [...(many ?? []), ofAlice].map(({ id }) => id);
+    const { rows: tasks } = await db.pool.query(
+      'select assignee_id, version, updated_at > created_at as later from task_service.tasks where id = any ($1)',
+      [ids],
+    );
+    expect(tasks).toEqual(ids.map(() => ({ assignee_id: null, version: 2, later: true })));
+    const { rows: events } = await db.pool.query(
+      `select subject from task_service.events where type = 'task.updated' and version = 2 and subject = any ($1)`,
+      [ids],
+    );
+    expect(events.map(({ subject }: { subject: string }) => subject).sort()).toEqual(ids.sort());
+    for (const { id, assigneeId, version } of [ofBob, ofNobody]) {
+      const { data } = await api.GET('/tasks/{taskId}', { params: { path: { taskId: id } } });
+      expect(data).toMatchObject({ assigneeId, version });
+    }
+    // The user service still knows her, as it may for a moment.
+    const { error } = await api.POST('/tasks', { body: { title: 'Late', assigneeId: alice } });
+    expect(error).toMatchObject(problemOf(alice));
+    expect(await updateTask(db, ofNobody.id, { assigneeId: alice }, null)).toBe('unknown assignee');
+    expect(await updateTask(db, absentId, { assigneeId: alice }, null)).toBe('not found');
+    await db.transaction((transaction) => unassign(transaction, [alice]));
+  });
+});
+
+describe('moveUsersCursor', () => {
+  it('moves on for one of two who have seen the same', async () => {
+    const { db } = service;
+    expect(await findUsersCursor(db)).toBeNull();
+    expect(await moveUsersCursor(db, 'elsewhere', '1-1')).toBe(false);
+    expect(await moveUsersCursor(db, null, '1-1')).toBe(true);
+    expect(await moveUsersCursor(db, null, '1-2')).toBe(false);
+    expect(await findUsersCursor(db)).toBe('1-1');
+    expect(await moveUsersCursor(db, '1-1', '1-2')).toBe(true);
+    expect(await findUsersCursor(db)).toBe('1-2');
+  });
+});
