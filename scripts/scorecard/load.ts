@@ -13,6 +13,8 @@ export interface Load {
   /** Requests a second; null is as many as are answered, one after the other on each connection. */
   rate: number | null;
   connections: number;
+  /** How long before anything is counted: until all connections are open that it takes, and what comes first is compiled. */
+  warmUpSeconds: number;
   seconds: number;
 }
 
@@ -40,18 +42,23 @@ async function play(load: Load): Promise<Outcome> {
   const idle: Connection[] = [];
   let number = Math.floor(Math.random() * 1e7);
   const next = () => load.request.replace('00000000', String(number++).padStart(8, '0'));
-  const endsAt = () => startedAt + load.seconds * 1000;
-  let startedAt = performance.now();
+  const countsFrom = performance.now() + load.warmUpSeconds * 1000;
+  const endsAt = countsFrom + load.seconds * 1000;
 
   function over(connection: Connection, status: string, timeMs: number, head: string): void {
+    const now = performance.now();
+    if (now >= countsFrom) count(status, timeMs, head);
+    if (load.rate === null && now < endsAt) connection.send(next());
+    else idle.push(connection);
+  }
+
+  function count(status: string, timeMs: number, head: string): void {
     counts[status] = (counts[status] ?? 0) + 1;
     if (status.startsWith('2')) goodMs.push(timeMs);
     if (status === '503') {
       refusedMs.push(timeMs);
       if (!/\r\nretry-after: \d/i.test(head)) withoutRetryAfter++;
     }
-    if (load.rate === null && performance.now() < endsAt()) connection.send(next());
-    else idle.push(connection);
   }
 
   const connections: Connection[] = [];
@@ -62,23 +69,23 @@ async function play(load: Load): Promise<Outcome> {
     connections.push(connection);
     return connection;
   }
-  startedAt = performance.now();
+  const startedAt = performance.now();
   if (load.rate === null) {
     for (let each = 0; each < load.connections; each++) open()?.send(next());
-    await sleep(load.seconds * 1000);
+    await sleep(endsAt - startedAt);
   } else {
     let sent = 0;
-    while (performance.now() < endsAt()) {
+    while (performance.now() < endsAt) {
       const due = ((performance.now() - startedAt) / 1000) * load.rate;
       for (; sent < due; sent++) {
         const connection = idle.pop() ?? open();
         if (connection) connection.send(next());
-        else unsent++;
+        else if (performance.now() >= countsFrom) unsent++;
       }
       await sleep(1);
     }
   }
-  const seconds = (performance.now() - startedAt) / 1000;
+  const seconds = (performance.now() - countsFrom) / 1000;
   // Those that are under way are not counted: they belong to the time after it.
   const perSecond = Object.fromEntries(Object.entries(counts).map(([status, count]) => [status, count / seconds]));
   const outcome = {
