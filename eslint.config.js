@@ -2,7 +2,7 @@ import eslint from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['**/dist/', 'generated/', 'services/runtime/assets/', '.data/', '.tools/'] },
+  { ignores: ['**/dist/', 'generated/', 'services/runtime/assets/', '.data/', '.tools/', '.stryker-tmp/'] },
   eslint.configs.recommended,
   tseslint.configs.strictTypeChecked,
   {
@@ -16,14 +16,17 @@ export default tseslint.config(
     },
   },
   // Plain JavaScript has no types to check by.
-  { files: ['**/*.{js,mjs}'], ...tseslint.configs.disableTypeChecked },
+  { files: ['**/*.{js,mjs,cjs}'], ...tseslint.configs.disableTypeChecked },
+  { files: ['**/*.cjs'], rules: { '@typescript-eslint/no-require-imports': 'off' } },
   {
-    files: ['**/*.{js,mjs}'],
+    files: ['**/*.{js,mjs,cjs}'],
     languageOptions: {
       globals: {
         clearTimeout: 'readonly',
         console: 'readonly',
+        module: 'writable',
         process: 'readonly',
+        require: 'readonly',
         setTimeout: 'readonly',
         URL: 'readonly',
       },

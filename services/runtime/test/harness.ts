@@ -74,6 +74,7 @@ export async function serve(
       server.close();
       server.closeAllConnections();
       await db.end();
+      if (!sharing) await dropDatabase(environment);
     },
   };
 }
@@ -105,6 +106,14 @@ export async function newEnvironment(
     RATE_LIMIT_WINDOW_S: 60,
     TRUSTED_PROXIES: [],
   };
+}
+
+/** Mutation testing makes thousands. */
+async function dropDatabase({ POSTGRES_PORT: port, POSTGRES_DB: database }: Environment): Promise<void> {
+  const client = new pg.Client({ host: '127.0.0.1', port, user: 'postgres', password: 'postgres' });
+  await client.connect();
+  await client.query(`drop database ${database} with (force)`);
+  await client.end();
 }
 
 function schemaOf(name: string): string {

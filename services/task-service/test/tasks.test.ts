@@ -429,7 +429,10 @@ describe('listTasks', () => {
 
   it('refuses a cursor with a key that its sort cannot have', async () => {
     for (const [sort, wrong] of [
-      ['dueDate', ['2026-02-30', '0000-12-24', '10000000-01-01', 'infinity', 'today', '', '\0', 7, true, {}, ['2026-12-24']]],
+      [
+        'dueDate',
+        ['2026-02-30', '0000-12-24', '10000000-01-01', 'infinity', 'today', '', '\0', 7, true, {}, ['2026-12-24']],
+      ],
       ['-dueDate', ['2026-13-01', 'no day', 7]],
       ['priority', ['urgent', 'High', 'toString', '', '\0', 2, null, {}]],
       ['-updatedAt', ['yesterday', 'now', '-infinity', '2026-99-99', '2026-11-23T25:00:00Z', '', 7, null, []]],

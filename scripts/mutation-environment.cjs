@@ -1,0 +1,16 @@
+/**
+ * Jest's environment for `npm run mutation`: after the first test that fails it runs no other, as one is enough to find a
+ * mutant out. Jest's own `bail` does not reach into a file, and Stryker turns it off (jestjs/jest#11766).
+ */
+const { TestEnvironment } = require('jest-environment-node');
+
+module.exports = class extends TestEnvironment {
+  #hasFailed = false;
+
+  handleTestEvent(event) {
+    if (event.name === 'test_fn_failure' || event.name === 'hook_failure') this.#hasFailed = true;
+    if (!this.#hasFailed) return;
+    if (event.name === 'run_describe_start') event.describeBlock.mode = 'skip';
+    if (event.name === 'test_start') event.test.mode = 'skip';
+  }
+};

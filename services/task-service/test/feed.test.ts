@@ -1,0 +1,4 @@
+import { publishesItsFeed } from '../../runtime/test/feed.ts';
+import { subject } from './subject.ts';
+
+publishesItsFeed(subject);

@@ -1,0 +1,30 @@
+/** The task service as a subject of the conventions; whoever imports it has its surroundings too. */
+import { afterAll, beforeAll } from '@jest/globals';
+import { absentId, type Subject } from '../../runtime/test/subject.ts';
+import { taskHandlers } from '../src/handlers.ts';
+import { Users } from '../src/users.ts';
+import { serveUsers } from './stub-users.ts';
+
+let users: Awaited<ReturnType<typeof serveUsers>>;
+beforeAll(async () => {
+  users = await serveUsers();
+});
+afterAll(() => {
+  users.stop();
+});
+
+export const subject: Subject = {
+  name: 'task-service',
+  handlers: (health) => taskHandlers(health, new Users(users.url)),
+  create: '/tasks',
+  body: { title: 'Buy milk', description: '2L whole' },
+  text: 'title',
+  defaults: { status: 'todo', priority: 'normal', dueDate: null, assigneeId: null, labels: [] },
+  batch: '/tasks/batch',
+  list: '/tasks',
+  listOperation: 'listTasks',
+  events: { created: 'task.created', changed: 'task.updated', deleted: 'task.deleted' },
+  table: 'task_service.tasks',
+  prefix: '',
+  conflicts: async () => ({ title: 'Given to nobody', assigneeId: absentId }),
+};
