@@ -160,8 +160,7 @@ async function restart(stage: Stage, random: Random, signal: 'SIGQUIT' | 'SIGKIL
 }
 
 async function killBackend(stage: Stage): Promise<void> {
-  await stage.killBackend();
-  await stage.startPostgresAgain();
+  if (await stage.killBackend()) await stage.startPostgresAgain();
 }
 
 async function endConnections(stage: Stage, random: Random): Promise<void> {

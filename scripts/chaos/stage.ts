@@ -88,20 +88,24 @@ export class Stage {
     await closed;
   }
 
-  /** Kills one of the processes that serve a replica; PostgreSQL ends all the others then, and recovers by itself. */
-  async killBackend(): Promise<void> {
+  /**
+   * Kills one of the processes that serve a replica; PostgreSQL ends all the others then, and recovers by itself. Resolves
+   * with false when there was none.
+   */
+  async killBackend(): Promise<boolean> {
     const { closed } = this.#postgres as Postgres;
     const [backend] = await this.query<{ pid: number }>(
       `select pid from pg_stat_activity where usename like '%\\_service' order by random() limit 1`,
     );
-    if (!backend) return;
+    if (!backend) return false;
     try {
       process.kill(backend.pid, 'SIGKILL');
     } catch {
       // Its connection was closed in the meantime.
-      return;
+      return false;
     }
     await closed;
+    return true;
   }
 
   /** Starts PostgreSQL after it has ended, or finds the one that has recovered. */

@@ -305,6 +305,34 @@ export function holdsToConventions(subject: Subject): void {
       }
     });
 
+    it('says of each what is wrong with it', async () => {
+      const at = (pointer: string, detail: unknown, code: string) => [{ pointer, detail, code }];
+      const text = (value: string) => `{${valid.slice(1, -1)},"${subject.text}":${value}}`;
+      for (const [body, errors] of [
+        ['', at('/body', 'is empty', 'json')],
+        ['{', at('/body', expect.stringMatching(/^is not JSON: \w/), 'json')],
+        [Buffer.from([0x22, 0xff, 0x22]), at('/body', 'is not UTF-8', 'utf-8')],
+        [text('"a\\u0000b"'), at(`/body/${subject.text}`, 'must not hold the character NUL', 'nul')],
+        [text('1'), at(`/body/${subject.text}`, 'must be string', 'type')],
+        [`{${valid.slice(1, -1)},"a/b":1}`, at('/body/a~1b', 'must not have such a name', 'additionalProperties')],
+        [
+          text('['.repeat(99) + ']'.repeat(99)),
+          expect.arrayContaining(
+            at(expect.any(String) as never, expect.stringMatching(/^is nested deeper than \d+ levels$/), 'depth'),
+          ),
+        ],
+      ] as const) {
+        expect((await refused(400, 'POST', create, json, body)).body.errors).toEqual(errors);
+      }
+      const { body } = await refused(400, 'GET', `${list}?cursor=%ff&limit=1e1`);
+      expect(body.errors).toEqual(at('/query', 'has an escape that is not UTF-8', 'utf-8'));
+      const { body: unread } = await refused(400, 'GET', `${list}?limit=1e1`);
+      expect(unread.errors).toEqual(at('/query/limit', 'must be integer', 'type'));
+      const { body: nowhere } = await refused(400, 'GET', list, { 'X-No-Host': 'true' });
+      expect(nowhere.errors).toEqual(at('/headers/host', 'is missing', 'required'));
+      expect((await refused(405, 'PUT', list)).body.detail).toMatch(/^This address has GET, HEAD, OPTIONS/);
+    });
+
     it('counts characters, not the units of an encoding', async () => {
       const withText = (text: string) => JSON.stringify({ ...newBody(), [subject.text]: text });
       const made = await send(base + create, 'POST', json, withText('🥛'.repeat(200)));
