@@ -8,9 +8,10 @@ module.exports = class extends TestEnvironment {
   #hasFailed = false;
 
   handleTestEvent(event) {
-    if (event.name === 'test_fn_failure' || event.name === 'hook_failure') this.#hasFailed = true;
+    if (event.name === 'test_done' && event.test.errors.length > 0) this.#hasFailed = true;
     if (!this.#hasFailed) return;
     if (event.name === 'run_describe_start') event.describeBlock.mode = 'skip';
-    if (event.name === 'test_start') event.test.mode = 'skip';
+    // One whose hooks have failed is a failure that must not be lost.
+    if (event.name === 'test_start' && event.test.errors.length === 0) event.test.mode = 'skip';
   }
 };
