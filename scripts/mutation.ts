@@ -174,7 +174,7 @@ function placeIn(file: string): (mutant: Mutant) => string {
     `services/${file}:${start.line}:${start.column - 1}-${end.line}:${end.column - 1}`;
 }
 
-/** What was changed, and into what: `12:8 a + b → a - b`. */
+/** Where what kind of thing was changed, and into what: `12:8 ArithmeticOperator → a - b`. */
 function nameOf({ location: { start }, mutatorName, replacement }: Mutant): string {
   return `${start.line}:${start.column} ${mutatorName} → ${replacement}`;
 }
