@@ -80,7 +80,8 @@ export function repeatsSafely(subject: Subject): void {
     it('refuses another request with the same key with 422, and does nothing', async () => {
       const [key, body, other] = [newKey(), newBody(), newBody()];
       await post(key, body);
-      expect(await post(key, other)).toMatchObject({ status: 422, body: { title: 'Idempotency key reused' } });
+      const detail = 'This Idempotency-Key was sent with a different request.';
+      expect(await post(key, other)).toMatchObject({ status: 422, body: { title: 'Idempotency key reused', detail } });
       expect(await rows(other)).toBe(0);
       expect((await post(key, body)).status).toBe(201);
     });
@@ -128,7 +129,8 @@ export function repeatsSafely(subject: Subject): void {
       const inFlight = await post(key, body);
       await client.query('rollback');
       client.release();
-      expect(inFlight).toMatchObject({ status: 409, body: { title: 'Request in flight' } });
+      const detail = 'A request with this Idempotency-Key is still being worked on.';
+      expect(inFlight).toMatchObject({ status: 409, body: { title: 'Request in flight', detail } });
       expect((await post(key, body)).status).toBe(201);
     });
 
