@@ -150,7 +150,7 @@ interface Place {
   colour: (typeof colours)[number];
 }
 
-/** A free port for the gateway of a system that nobody knows the port of. */
+/** A free port for a system that nobody knows the ports of: for its gateway, or the first of those that it uses. */
 export async function findPort(): Promise<number> {
   for (;;) {
     // Below those that connections are given, and so far from each other that the ports beside it are free too.

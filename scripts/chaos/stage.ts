@@ -6,13 +6,12 @@ import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import getPort from 'get-port';
 import pg from 'pg';
 import { openFaultProxy, type FaultProxy } from '../fault-proxy.ts';
 import { checkHealth, readRoutes, servicesOf, startGateway, type Gateway } from '../gateway.ts';
 import { createDatabase, startPostgres, type Postgres } from '../postgres.ts';
 import { runReplica, type Replica } from '../replicas.ts';
-import { commandOf, root } from '../system.ts';
+import { commandOf, findPort, root } from '../system.ts';
 
 const database = 'task_manager';
 const replicasPerService = 2;
@@ -42,15 +41,17 @@ export class Stage {
     await chmod(this.#dataDir, 0o755);
     const routes = readRoutes(await readFile(join(root, 'kubernetes/ingress.yaml'), 'utf8'));
     const services = servicesOf(routes);
-    this.#postgres = await startPostgres({ dataDir: this.#dataDir });
+    // What is killed starts again at its port: none of them may be given to a connection meanwhile.
+    const firstPort = await findPort();
+    this.#postgres = await startPostgres({ dataDir: this.#dataDir, port: firstPort });
     await createDatabase(this.#postgres, database, services);
     const places: Place[] = [];
     for (const service of services) {
       for (let number = 1; number <= replicasPerService; number++) {
         const proxy = await openFaultProxy(this.#postgres.port);
         this.#proxies.push(proxy);
-        const [port, metricsPort] = [await getPort(), await getPort()];
-        places.push({ name: `${service}-${number}`, service, port, metricsPort, proxy });
+        const port = firstPort + 1 + 2 * places.length;
+        places.push({ name: `${service}-${number}`, service, port, metricsPort: port + 1, proxy });
       }
     }
     this.#gateway = await startGateway({ port: 0, routes, replicas: places });
