@@ -61,9 +61,9 @@ const testsOf: Record<string, string[]> = {
   'runtime/src/limits.ts': [load],
   'runtime/src/migrate.ts': ['runtime/test/migrate'],
   'runtime/src/paging.ts': [tasks, users],
-  'task-service/src/handlers.ts': [tasks, conventions, assignees],
+  'task-service/src/handlers.ts': [tasks, assignees, conventions],
   'task-service/src/list.ts': [tasks],
-  'task-service/src/queries.ts': [tasks, conventions, assignees],
+  'task-service/src/queries.ts': [tasks, assignees, conventions],
   'user-service/src/handlers.ts': [users, 'user-service/test/conventions'],
   'user-service/src/queries.ts': [users, 'user-service/test/conventions'],
 };
