@@ -61,6 +61,7 @@ const testsOf: Record<string, string[]> = {
   'runtime/src/limits.ts': [load],
   'runtime/src/migrate.ts': ['runtime/test/migrate'],
   'runtime/src/paging.ts': [tasks, users],
+  'runtime/src/service.ts': [conventions, load],
   'task-service/src/handlers.ts': [tasks, assignees, conventions],
   'task-service/src/list.ts': [tasks],
   'task-service/src/queries.ts': [tasks, assignees, conventions],
