@@ -1,4 +1,5 @@
 /** The feed of a service, as promises that each service's tests hold it to. */
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -265,6 +266,15 @@ export function publishesItsFeed(subject: Subject): void {
         expect([first.subject, second.subject]).toEqual([before, after]);
         stream.close();
       }
+    });
+
+    it('says first how soon to come back when it breaks off', async () => {
+      const stream = await open(`${feedUrl}?cursor=latest`, 'GET', { Accept: 'text/event-stream' });
+      const [first] = (await once(stream, 'data')) as [Buffer];
+      expect(first.toString()).toBe('retry: 1000\n\n');
+      // It has no next request.
+      expect(stream.headers).toMatchObject({ 'content-type': 'text/event-stream; charset=utf-8', connection: 'close' });
+      stream.destroy();
     });
 
     it('goes on after the event that was the last to be heard', async () => {
