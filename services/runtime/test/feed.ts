@@ -210,6 +210,7 @@ export function publishesItsFeed(subject: Subject): void {
     });
 
     it('waits for an event when it is asked to, and only so long', async () => {
+      await make();
       const cursor = await end();
       expect(await read(`cursor=${cursor}&wait=1`)).toEqual({ items: [], nextCursor: cursor });
       const waiting = [read(`cursor=${cursor}&wait=20`), read('cursor=latest&wait=20')];
