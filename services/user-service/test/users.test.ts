@@ -194,6 +194,11 @@ describe('updateUser', () => {
     expect((await patch(id, {})).data).toMatchObject({ name: 'Steady', version: 2 });
   });
 
+  it('has the rules that matter kept by the database too, and does not take one for another', async () => {
+    const { id } = await registerUser('Steady');
+    await expect(updateUser(service.db, id, { name: '' }, null)).rejects.toThrow('violates check constraint');
+  });
+
   it('lets one keep the address in other letters', async () => {
     const user = await registerUser('Keeper');
     expect((await patch(user.id, { email: user.email.toUpperCase() })).data).toMatchObject({
