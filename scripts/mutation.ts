@@ -77,10 +77,12 @@ await runToEnd('npm run mutation', async (stopped) => {
     options: { workers: { type: 'string', default: '2' } },
   });
   const files = await sources();
+  const chosen = files.filter((file) => names.length === 0 || names.some((name) => file.includes(name)));
+  if (chosen.length === 0) throw new Error(`no source file has ${names.join(' or ')} in its path`);
   const found = await readReport();
   await startDatabase();
   try {
-    for (const file of files.filter((file) => names.length === 0 || names.some((name) => file.includes(name)))) {
+    for (const file of chosen) {
       found[file] = await mutate(file, testsOf[file] ?? otherTests, Number(values.workers), stopped);
       await keep(found);
     }
@@ -127,9 +129,12 @@ async function stryker(places: string[], test: string, workers: number, stopped:
   const config = join(folder, 'stryker.json');
   const results = join(folder, 'results.json');
   await writeFile(config, JSON.stringify(optionsOf(places, test, workers, results)));
-  const child = spawn(join(root, 'node_modules/.bin/stryker'), ['run', config], { cwd: root, stdio: 'inherit' });
-  stopped.addEventListener('abort', () => child.kill('SIGTERM'));
-  const [code] = (await once(child, 'exit')) as [number | null];
+  const child = spawn(join(root, 'node_modules/.bin/stryker'), ['run', config], {
+    cwd: root,
+    stdio: 'inherit',
+    signal: stopped,
+  });
+  const [code] = (await once(child, 'exit').catch(() => [null])) as [number | null];
   stopped.throwIfAborted();
   if (code !== 0) throw new Error('Stryker has failed: see above');
   const { files } = JSON.parse(await readFile(results, 'utf8')) as { files: Record<string, { mutants: Mutant[] }> };

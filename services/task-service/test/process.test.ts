@@ -10,6 +10,7 @@ import type { Environment } from '@task-manager/runtime/environment';
 import pg from 'pg';
 import { newEnvironment } from '../../runtime/test/harness.ts';
 import { freePort, runService, until, untilStatus, type Process } from '../../runtime/test/processes.ts';
+import { absentId } from '../../runtime/test/subject.ts';
 
 let environment: Environment;
 let running: Process[] = [];
@@ -301,10 +302,7 @@ describe('watching', () => {
       'Idempotency-Key': 'secret-key',
       'Content-Type': 'application/json',
     };
-    const bodies = [
-      '{"title":"secret-title","assigneeId":"01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70"}',
-      '{"secret-field":1}',
-    ];
+    const bodies = [`{"title":"secret-title","assigneeId":"${absentId}"}`, '{"secret-field":1}'];
     for (const { url } of [service, stranger]) {
       for (const body of [...bodies, 'secret-text']) await fetch(`${url}/tasks`, { method: 'POST', headers, body });
       for (const path of ['/tasks?q=secret-search', '/secret?secret-query', '/tasks?limit=secret-limit']) {
