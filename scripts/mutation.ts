@@ -155,8 +155,8 @@ function optionsOf(places: string[], test: string, workers: number, results: str
       config: {
         testMatch: [`<rootDir>/services/${test}.test.ts`],
         testEnvironment: './scripts/mutation-environment.cjs',
-        // Long enough for all of them, on a machine that is busy; many a change leaves a request without an answer.
-        testTimeout: 8000,
+        // Many a change leaves a request without an answer; none must be taken for one because the machine is busy.
+        testTimeout: 20_000,
         globalSetup: null,
         globalTeardown: null,
       },
@@ -165,6 +165,9 @@ function optionsOf(places: string[], test: string, workers: number, results: str
     reporters: ['progress-append-only', 'json'],
     jsonReporter: { fileName: results },
     concurrency: workers,
+    // For what never comes to a test's own time limit.
+    timeoutMS: 60_000,
+    timeoutFactor: workers,
     logLevel: 'warn',
     warnings: false,
   };

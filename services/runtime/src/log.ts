@@ -55,6 +55,19 @@ export function logRequest(logger: Logger, res: Outgoing): void {
   );
 }
 
+/** Makes a function that counts a refused request: one line a second says how many there were, as a line each would cost too much. */
+export function refusalLog(logger: Logger): () => void {
+  let refused = 0;
+  return () => {
+    refused += 1;
+    if (refused > 1) return;
+    setTimeout(() => {
+      logger.warn({ refused }, 'refused what was too much to do');
+      refused = 0;
+    }, 1000).unref();
+  };
+}
+
 /** That the database is away is no fault of the service, and would be said at each request. */
 function levelOf(url: string, status: number): 'debug' | 'info' | 'warn' | 'error' {
   if (isRoutine(url, status)) return 'debug';

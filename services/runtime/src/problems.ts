@@ -96,9 +96,13 @@ export function escapeName(name: string): string {
 }
 
 function kindOf(contract: Contract, status: number, name: string | undefined): ProblemKind {
-  const kind = name
-    ? contract.problems.get(name)
-    : [...contract.problems.values()].find((each) => each.status === status);
+  const kind = name ? contract.problems.get(name) : firstOf(contract, status);
   if (!kind) throw new Error(`the contract has no problem ${name ?? `of status ${status}`}`);
   return kind;
+}
+
+/** Without a list of them made for each refusal. */
+function firstOf({ problems }: Contract, status: number): ProblemKind | undefined {
+  for (const kind of problems.values()) if (kind.status === status) return kind;
+  return undefined;
 }

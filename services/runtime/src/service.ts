@@ -20,7 +20,7 @@ import { begin, type Outgoing } from './exchange.ts';
 import { isHealth, type Health } from './health.ts';
 import { fastLane } from './lane.ts';
 import { limited, type RateLimit } from './limits.ts';
-import { logRequest } from './log.ts';
+import { logRequest, refusalLog } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { pages } from './pages.ts';
 import { overloaded } from './refused.ts';
@@ -75,9 +75,14 @@ export function createService(service: Service): Server {
     metrics.observe(this);
     logRequest(logger, this);
   }
+  const logRefused = refusalLog(logger);
+  function refuseMore(req: IncomingMessage, res: Outgoing): void {
+    refuse(req, res, overloaded);
+    metrics.observe(res);
+    logRefused();
+  }
   function open(req: IncomingMessage, res: ServerResponse): asserts res is Outgoing {
     begin(req, res);
-    res.on('close', over);
     if (health.stopping.aborted) res.setHeader('Connection', 'close');
   }
   function isTooMuch({ url = '', headers }: IncomingMessage): boolean {
@@ -90,13 +95,18 @@ export function createService(service: Service): Server {
       serve(req, res) {
         open(req, res);
         // Before anything is read of it: to refuse must cost much less than to answer.
-        if (isTooMuch(req)) refuse(req, res, overloaded);
-        else admit(req, res);
+        if (isTooMuch(req)) {
+          refuseMore(req, res);
+        } else {
+          res.on('close', over);
+          admit(req, res);
+        }
       },
       refuse(req, res, reason) {
         // What it asks for may be unknown: then it asks the service as a whole.
         req.url ||= `${contract.basePaths[0]}/`;
         open(req, res);
+        res.on('close', over);
         refuse(req, res, reason);
       },
     },

@@ -7,7 +7,7 @@ import { readContract, type Contract } from '@task-manager/runtime/contract';
 import { connectionOf, Database } from '@task-manager/runtime/database';
 import type { Environment } from '@task-manager/runtime/environment';
 import { Health } from '@task-manager/runtime/health';
-import { createLogger } from '@task-manager/runtime/log';
+import { createLogger, type Logger } from '@task-manager/runtime/log';
 import type { RateLimit } from '@task-manager/runtime/limits';
 import { createMetrics } from '@task-manager/runtime/metrics';
 import { migrate } from '@task-manager/runtime/migrate';
@@ -21,6 +21,8 @@ interface Options {
   /** Makes another contract of the one that it has. */
   alter?: (contract: Contract) => Contract;
   rateLimit?: Partial<RateLimit>;
+  /** Without one nothing is logged. */
+  logger?: Logger;
   /** The service whose database it uses too. */
   sharing?: TestService;
 }
@@ -44,7 +46,7 @@ export async function serve(
   const { corsOrigins = ['https://board.example'], fastLane = true, alter } = options;
   const { rateLimit, sharing } = options;
   const environment = sharing?.environment ?? (await newEnvironment(name));
-  const logger = createLogger(name, environment.LOG_LEVEL);
+  const { logger = createLogger(name, environment.LOG_LEVEL) } = options;
   const db = new Database(environment, schemaOf(name), logger);
   const health = new Health();
   if (!sharing) await prepare(name, environment);

@@ -1,5 +1,7 @@
 /** More to do than can be done: each service's tests hold it to these promises. */
 import { describe, expect, it } from '@jest/globals';
+import type { Health } from '@task-manager/runtime/health';
+import { pino } from 'pino';
 import { serve } from './harness.ts';
 import { until } from './processes.ts';
 import { answersOn, dial, requestOf } from './raw.ts';
@@ -16,14 +18,17 @@ export function refusesWhatIsTooMuch(subject: Subject): void {
       let release: () => void = () => undefined;
       const gate = new Promise<void>((resolve) => (release = resolve));
       let begun = 0;
-      const service = await serve(name, (health) => ({
+      const heldBack = (health: Health) => ({
         ...handlers(health),
         async [listOperation]() {
           begun++;
           await gate;
           return page;
         },
-      }));
+      });
+      const logged: { status?: number; refused?: number }[] = [];
+      const logger = pino({}, { write: (line: string) => logged.push(JSON.parse(line) as (typeof logged)[0]) });
+      const service = await serve(name, heldBack, { logger });
       const base = service.url + prefix;
       const held = Array.from({ length: 2048 }, () => send(base + list, 'GET'));
       while (begun < held.length) await new Promise(setImmediate);
@@ -44,6 +49,9 @@ export function refusesWhatIsTooMuch(subject: Subject): void {
           },
         });
       }
+      // One line a second, with how many there were.
+      await until(() => logged.reduce((sum, { refused = 0 }) => sum + refused, 0) === 3);
+      expect(logged.filter(({ status }) => status === 503)).toEqual([]);
       expect((await send(`${base}/health`, 'GET')).status).toBe(200);
       expect((await send(`${base}/health/live`, 'GET')).status).toBe(200);
       expect((await service.db.pool.query(`select from ${table}`)).rowCount).toBe(0);
