@@ -133,6 +133,19 @@ export function editsSafely(subject: Subject): void {
   });
 
   describe('PATCH', () => {
+    it('waits for who is changing the same, and then changes it too', async () => {
+      const url = await make();
+      const other = await service.db.pool.connect();
+      await other.query('begin');
+      await other.query(`update ${table} set version = version + 1 where id = $1`, [url.split('/').at(-1)]);
+      const waiting = patch(url);
+      const locked = `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
+      while ((await service.db.pool.query(locked)).rowCount === 0);
+      await other.query('commit');
+      other.release();
+      expect(await waiting).toMatchObject({ status: 200, body: { version: 3 } });
+    });
+
     it('takes a merge patch under both of its names, and no other', async () => {
       const url = await make();
       for (const type of [
