@@ -301,23 +301,23 @@ describe('listTasks', () => {
   it('finds words in title and description, whatever their letters', async () => {
     const tasks = await Promise.all(
       [
-        { title: 'Prepare the Quarterly review', description: 'Zahlen für München' },
-        { title: 'Review the plan', description: 'quarterly, as ever' },
-        { title: 'Planned' },
+        { title: 'Prepare the Quarterly audit', description: 'Zahlen für München' },
+        { title: 'Audit the ledger', description: 'quarterly, as ever' },
+        { title: 'Ledgers' },
       ].map(async (body) => (await api.POST('/tasks', { body })).data?.id),
     );
     for (const [q, found] of [
       ['quarterly', [1, 0]],
-      ['QUARTERLY review', [1, 0]],
-      ['"quarterly review"', [0]],
-      ['"review quarterly"', []],
+      ['QUARTERLY audit', [1, 0]],
+      ['"quarterly audit"', [0]],
+      ['"audit quarterly"', []],
       ['"quarterly', [1, 0]],
-      ['review -quarterly', []],
+      ['audit -quarterly', []],
       ['...', []],
       ['münchen', [0]],
-      ['plan', [1]],
-      ['quarterly -plan', [0]],
-      ['planned or münchen', [2, 0]],
+      ['ledger', [1]],
+      ['quarterly -ledger', [0]],
+      ['ledgers or münchen', [2, 0]],
       ['quarterly nowhere', []],
       ['!!!', []],
       ["'); drop table task_service.tasks; --", []],
