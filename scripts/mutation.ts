@@ -53,7 +53,7 @@ const users = 'user-service/test/users';
 const testsOf: Record<string, string[]> = {
   'runtime/src/answers.ts': [conventions, load],
   'runtime/src/batches.ts': ['runtime/test/batches', conventions],
-  'runtime/src/database.ts': [conventions, load],
+  'runtime/src/database.ts': ['runtime/test/database', conventions],
   'runtime/src/environment.ts': ['runtime/test/environment'],
   'runtime/src/feed.ts': [feed, conventions],
   'runtime/src/ids.ts': ['runtime/test/ids', tasks],
