@@ -61,6 +61,8 @@ const testsOf: Record<string, string[]> = {
   'runtime/src/limits.ts': [load],
   'runtime/src/migrate.ts': ['runtime/test/migrate'],
   'runtime/src/paging.ts': [tasks, users],
+  'runtime/src/problems.ts': [conventions, 'user-service/test/conventions'],
+  'runtime/src/replies.ts': [conventions, feed, 'user-service/test/conventions'],
   'runtime/src/service.ts': [conventions, load],
   'task-service/src/handlers.ts': [tasks, assignees, conventions],
   'task-service/src/list.ts': [tasks],

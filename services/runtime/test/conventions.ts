@@ -1,7 +1,9 @@
 /** The conventions of design.md, as promises that each service's tests hold it to. */
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { serve, type TestService } from './harness.ts';
+import type { Queryable } from '@task-manager/runtime/database';
+import type { Health } from '@task-manager/runtime/health';
+import { keepLog, serve, type TestService } from './harness.ts';
 import { converse, requestOf } from './raw.ts';
 import { absentId, json, newBodies, send, type Subject } from './subject.ts';
 
@@ -36,6 +38,9 @@ export function holdsToConventions(subject: Subject): void {
       detail: expect.any(String),
       instance: new URL(base + path).pathname,
     });
+    const { errors } = answer.body as { errors?: { pointer: string; detail: string }[] };
+    const said = errors?.map(({ pointer, detail }) => `${pointer} ${detail}`).join(', ');
+    if (said) expect(answer.body.detail).toBe(said.slice(0, 2000));
     expect(await rows()).toEqual(before);
     expect((await send(base + list, 'GET')).status).toBe(200);
     return answer;
@@ -366,6 +371,13 @@ export function holdsToConventions(subject: Subject): void {
       }
     });
 
+    it('refuses an id that is none, with its place in the path', async () => {
+      const { body } = await refused(400, 'GET', `${list}/1`);
+      expect(body.errors).toContainEqual(
+        expect.objectContaining({ pointer: expect.stringMatching(/^\/path\/\w+Id$/) }),
+      );
+    });
+
     it('refuses numbers that are too large, and alters none', async () => {
       for (const number of [2n ** 31n, 2n ** 32n + 1n, 2n ** 53n + 1n, 2n ** 63n, 2n ** 64n + 1n, 10n ** 400n]) {
         for (const signed of [number, -number]) {
@@ -381,17 +393,37 @@ export function holdsToConventions(subject: Subject): void {
   });
 
   describe('faults', () => {
-    it('answers a bug with 500, and tells nothing of it', async () => {
-      const failing = await serve(name, (health) => ({
-        ...subject.handlers(health),
-        async [subject.listOperation]() {
-          throw new Error('secret');
-        },
-      }));
+    it('answers a bug with 500, and tells nothing of it but to the log', async () => {
+      const { logger, lines } = keepLog();
+      const bug = () => Promise.reject(new Error('secret'));
+      const failing = await serve(name, listsBy(bug), { logger });
       const answer = await send(failing.url + list, 'GET');
-      expect(answer).toMatchObject({ status: 500, body: { status: 500, title: 'Internal error' } });
+      const detail = 'The service failed. Its log has the cause under this request id.';
+      expect(answer).toMatchObject({ status: 500, body: { status: 500, title: 'Internal error', detail } });
       expect(answer.text).not.toMatch(/secret|Error:|\.ts/);
       expect((await send(`${failing.url}/health`, 'GET')).status).toBe(200);
+      const { requestId } = answer.body;
+      expect(lines).toContainEqual(
+        expect.objectContaining({
+          level: 50,
+          requestId,
+          status: 500,
+          err: expect.objectContaining({ message: 'secret' }),
+        }),
+      );
+      await failing.stop();
+    });
+
+    it('refuses with 400 a value that only the database finds wrong, and does not take it for a fault', async () => {
+      const { logger, lines } = keepLog();
+      const failing = await serve(
+        name,
+        listsBy(({ db }) => db.query({ text: `select 'x'::int` })),
+        { logger },
+      );
+      const detail = 'A value cannot be stored.';
+      expect(await send(failing.url + list, 'GET')).toMatchObject({ status: 400, body: { status: 400, detail } });
+      expect(lines.filter(({ err }) => err)).toEqual([]);
       await failing.stop();
     });
 
@@ -432,14 +464,18 @@ export function holdsToConventions(subject: Subject): void {
         'a problem that it does not have': { status: 409, problem: { detail: 'a conflict' } },
       };
       let name: keyof typeof straying | undefined;
-      const service = await serve(subject.name, (health) => ({
-        ...subject.handlers(health),
-        [subject.listOperation]: () => Promise.resolve(name ? straying[name] : whole),
-      }));
+      const { logger, lines } = keepLog();
+      const answer = () => Promise.resolve(name ? straying[name] : whole);
+      const service = await serve(subject.name, listsBy(answer), { logger });
       expect(await send(service.url + list, 'GET')).toMatchObject(whole);
       for (name of Object.keys(straying) as (keyof typeof straying)[]) {
         const { status, headers, body } = await send(service.url + list, 'GET');
         expect({ name, status, ...body }).toMatchObject({ status: 500, title: 'Internal error' });
+        const { err } = lines.at(-1) ?? {};
+        if (name !== 'a problem that it does not have') {
+          expect(body.detail).toBe('The answer was not as the contract has it.');
+          expect(err?.message).toMatch(/^the answer leaves the contract: ./);
+        }
         expect(headers).toMatchObject({ 'content-type': expect.stringContaining('problem+json') });
         for (const header of ['location', 'link', 'etag']) expect(headers).not.toHaveProperty(header);
       }
@@ -464,6 +500,11 @@ export function holdsToConventions(subject: Subject): void {
       expect((await send(base + list, 'GET')).status).toBe(200);
     });
   });
+
+  /** Handlers of which the one that lists does this. */
+  function listsBy(handle: (request: { db: Queryable }) => Promise<object>) {
+    return (health: Health) => ({ ...subject.handlers(health), [subject.listOperation]: handle });
+  }
 
   /** Ends the pool's connections from PostgreSQL's side, as an administrator would. */
   async function closeIdle(): Promise<void> {

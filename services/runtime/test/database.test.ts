@@ -3,22 +3,17 @@ import { connectionOf, Database, DatabaseUnavailable, sqlState, within } from '@
 import type { Environment } from '@task-manager/runtime/environment';
 import { overloaded } from '@task-manager/runtime/refused';
 import pg from 'pg';
-import { pino } from 'pino';
-import { newEnvironment } from './harness.ts';
+import { keepLog, newEnvironment } from './harness.ts';
 import { until } from './processes.ts';
 
 let environment: Environment;
 let db: Database;
 /** Looks on from outside. */
 let onlooker: pg.Client;
-const logged: { msg: string; err?: unknown }[] = [];
+const { logger, lines } = keepLog();
 
 beforeAll(async () => {
   environment = await newEnvironment('task-service');
-  const logger = pino(
-    { level: 'debug' },
-    { write: (line: string) => logged.push(JSON.parse(line) as (typeof logged)[0]) },
-  );
   db = new Database(environment, 'task_service', logger);
   db.migrated = true;
   const { POSTGRES_PORT: port, POSTGRES_DB: database } = environment;
@@ -62,7 +57,7 @@ async function isOpen(process: number): Promise<boolean> {
 
 describe('a database', () => {
   it('is sent nothing before its tables are there', async () => {
-    const fresh = new Database(environment, 'task_service', pino({ level: 'silent' }));
+    const fresh = new Database(environment, 'task_service', keepLog().logger);
     const refused = fresh.query(pid);
     await expect(refused).rejects.toThrow(DatabaseUnavailable);
     await expect(refused).rejects.toThrow('The database is not ready yet.');
@@ -108,7 +103,7 @@ describe('an idle connection that dies', () => {
   it('harms nobody', async () => {
     const [row] = await db.query<{ pid: number }>(pid);
     await onlooker.query('select pg_terminate_backend($1)', [row?.pid]);
-    await until(() => logged.some(({ msg, err }) => msg === 'an idle connection was lost' && err !== undefined));
+    await until(() => lines.some(({ msg, err }) => msg === 'an idle connection was lost' && err !== undefined));
     expect(await db.query(pid)).not.toEqual([row]);
   });
 });

@@ -13,6 +13,7 @@ import { createMetrics } from '@task-manager/runtime/metrics';
 import { migrate } from '@task-manager/runtime/migrate';
 import { createService } from '@task-manager/runtime/service';
 import pg from 'pg';
+import { pino } from 'pino';
 import { createDatabase } from '../../../scripts/postgres.ts';
 
 interface Options {
@@ -78,6 +79,25 @@ export async function serve(
       await db.end();
       if (!sharing) await dropDatabase(environment);
     },
+  };
+}
+
+/** A line of the log; of a request that failed it has what was thrown. */
+export interface LogLine {
+  msg: string;
+  level: number;
+  requestId?: string;
+  status?: number;
+  refused?: number;
+  err?: { message: string };
+}
+
+/** A log that is kept, not written. */
+export function keepLog(): { logger: Logger; lines: LogLine[] } {
+  const lines: LogLine[] = [];
+  return {
+    lines,
+    logger: pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line) as LogLine) }),
   };
 }
 

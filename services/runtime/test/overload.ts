@@ -1,8 +1,7 @@
 /** More to do than can be done: each service's tests hold it to these promises. */
 import { describe, expect, it } from '@jest/globals';
 import type { Health } from '@task-manager/runtime/health';
-import { pino } from 'pino';
-import { serve } from './harness.ts';
+import { keepLog, serve } from './harness.ts';
 import { until } from './processes.ts';
 import { answersOn, dial, requestOf } from './raw.ts';
 import { json, newBodies, open, send, type Subject } from './subject.ts';
@@ -26,8 +25,7 @@ export function refusesWhatIsTooMuch(subject: Subject): void {
           return page;
         },
       });
-      const logged: { status?: number; refused?: number }[] = [];
-      const logger = pino({}, { write: (line: string) => logged.push(JSON.parse(line) as (typeof logged)[0]) });
+      const { logger, lines } = keepLog();
       const service = await serve(name, heldBack, { logger });
       const base = service.url + prefix;
       const held = Array.from({ length: 2048 }, () => send(base + list, 'GET'));
@@ -50,8 +48,8 @@ export function refusesWhatIsTooMuch(subject: Subject): void {
         });
       }
       // One line a second, with how many there were.
-      await until(() => logged.reduce((sum, { refused = 0 }) => sum + refused, 0) === 3);
-      expect(logged.filter(({ status }) => status === 503)).toEqual([]);
+      await until(() => lines.reduce((sum, { refused = 0 }) => sum + refused, 0) === 3);
+      expect(lines.filter(({ status }) => status === 503)).toEqual([]);
       expect((await send(`${base}/health`, 'GET')).status).toBe(200);
       expect((await send(`${base}/health/live`, 'GET')).status).toBe(200);
       expect((await service.db.pool.query(`select from ${table}`)).rowCount).toBe(0);
