@@ -22,7 +22,7 @@ export function conformance({ document, headers, operations, unmatched }: Contra
     const { components } = document;
     const validate = compiled.get(schema) ?? ajv.compile({ ...schema, components });
     compiled.set(schema, validate);
-    return validate(value) ? [] : [`${place} ${ajv.errorsText(validate.errors, { dataVar: '' })}`];
+    return validate(value) ? [] : [ajv.errorsText(validate.errors, { dataVar: place })];
   }
 
   function headerFaults(name: string, header: Header | undefined, value: string | undefined): string[] {

@@ -453,32 +453,44 @@ export function holdsToConventions(subject: Subject): void {
 
     it('answers 500 rather than leave the contract, when answers are held to it', async () => {
       const whole = { status: 200, body: { items: [], nextCursor: null } };
-      const straying = {
-        'another body': { status: 200, body: { items: [{ id: 1 }], nextCursor: null } },
-        'a field more': { status: 200, body: { ...whole.body, more: 1 } },
-        'no body': { status: 200 },
-        'another status': { status: 418, body: {} },
-        'a header more': { ...whole, headers: { Location: '/tasks/1' } },
-        'another header': { ...whole, headers: { Link: 'none' } },
-        'another problem': { status: 400, problem: { detail: 'x'.repeat(2001) } },
-        'a problem that it does not have': { status: 409, problem: { detail: 'a conflict' } },
+      const pageless = { status: 200, headers: { ETag: '"1"' } };
+      const straying: Record<string, [answer: object, fault: RegExp]> = {
+        'another body': [
+          { ...whole, body: { items: [{ id: 1 }], nextCursor: null } },
+          /^the body\/items\/0 must have required property '\w+', .* the body\/items\/0\/id must be string$/,
+        ],
+        'a field more': [{ ...whole, body: { ...whole.body, more: 1 } }, /^the body must NOT have additional prop/],
+        'no body': [pageless, /^the media type \(none\) is not declared$/],
+        'no body and no ETag': [{ status: 200 }, /^ETag is missing; the media type \(none\) is not declared$/],
+        'another status': [{ status: 418, body: {} }, new RegExp(`^${subject.listOperation} has no 418$`)],
+        'a header more': [{ ...whole, headers: { Location: '/tasks/1' } }, /^Location is not declared$/],
+        'another header': [{ ...whole, headers: { Link: 'none' } }, /^Link must match pattern/],
+        'another problem': [
+          { status: 400, problem: { detail: 'x'.repeat(2001) } },
+          /^the body\/detail must NOT have more/,
+        ],
       };
-      let name: keyof typeof straying | undefined;
+      let answered: object = whole;
       const { logger, lines } = keepLog();
-      const answer = () => Promise.resolve(name ? straying[name] : whole);
-      const service = await serve(subject.name, listsBy(answer), { logger });
+      const service = await serve(
+        name,
+        listsBy(() => Promise.resolve(answered)),
+        { logger },
+      );
       expect(await send(service.url + list, 'GET')).toMatchObject(whole);
-      for (name of Object.keys(straying) as (keyof typeof straying)[]) {
+      for (const [how, [answer, fault]] of Object.entries(straying)) {
+        answered = answer;
         const { status, headers, body } = await send(service.url + list, 'GET');
-        expect({ name, status, ...body }).toMatchObject({ status: 500, title: 'Internal error' });
-        const { err } = lines.at(-1) ?? {};
-        if (name !== 'a problem that it does not have') {
-          expect(body.detail).toBe('The answer was not as the contract has it.');
-          expect(err?.message).toMatch(/^the answer leaves the contract: ./);
-        }
+        const detail = 'The answer was not as the contract has it.';
+        expect({ how, status, ...body }).toMatchObject({ status: 500, title: 'Internal error', detail });
+        const [, said] = /^the answer leaves the contract: (.*)/.exec(lines.at(-1)?.err?.message ?? '') ?? [];
+        expect(said).toMatch(fault);
         expect(headers).toMatchObject({ 'content-type': expect.stringContaining('problem+json') });
         for (const header of ['location', 'link', 'etag']) expect(headers).not.toHaveProperty(header);
       }
+      // One that it could not even write.
+      answered = { status: 409, problem: { detail: 'a conflict' } };
+      expect(await send(service.url + list, 'GET')).toMatchObject({ status: 500, body: { title: 'Internal error' } });
       await service.stop();
     });
 
