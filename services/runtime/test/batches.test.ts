@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { batched, shared } from '@task-manager/runtime/batches';
 import { Database, DatabaseUnavailable, type Queryable } from '@task-manager/runtime/database';
+import type { Environment } from '@task-manager/runtime/environment';
 import { createLogger } from '@task-manager/runtime/log';
 import pg from 'pg';
-import { newEnvironment } from './harness.ts';
+import { dropDatabase, newEnvironment } from './harness.ts';
 
+let environment: Environment;
 let db: Database;
 /** Looks on from outside, and holds what the others need. */
 let onlooker: pg.Client;
@@ -12,7 +14,7 @@ let onlooker: pg.Client;
 let sent: number[][];
 
 beforeAll(async () => {
-  const environment = await newEnvironment('task-service');
+  environment = await newEnvironment('task-service');
   db = new Database(environment, 'task_service', createLogger('test', 'silent'));
   db.migrated = true;
   const { POSTGRES_PORT: port, POSTGRES_DB: database } = environment;
@@ -25,6 +27,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await onlooker.end();
+  await dropDatabase(environment);
   await db.end();
 });
 beforeEach(async () => {

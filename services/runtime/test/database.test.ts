@@ -3,7 +3,7 @@ import { connectionOf, Database, DatabaseUnavailable, sqlState, within } from '@
 import type { Environment } from '@task-manager/runtime/environment';
 import { overloaded } from '@task-manager/runtime/refused';
 import pg from 'pg';
-import { keepLog, newEnvironment } from './harness.ts';
+import { dropDatabase, keepLog, newEnvironment } from './harness.ts';
 import { until } from './processes.ts';
 
 let environment: Environment;
@@ -32,6 +32,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await onlooker.end();
+  await dropDatabase(environment);
   await db.end();
 });
 afterEach(async () => {

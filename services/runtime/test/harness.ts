@@ -76,8 +76,8 @@ export async function serve(
     async stop() {
       server.close();
       server.closeAllConnections();
-      await db.end();
       if (!sharing) await dropDatabase(environment);
+      await db.end();
     },
   };
 }
@@ -130,8 +130,8 @@ export async function newEnvironment(
   };
 }
 
-/** Mutation testing makes thousands. */
-async function dropDatabase({ POSTGRES_PORT: port, POSTGRES_DB: database }: Environment): Promise<void> {
+/** With all connections to it, also those that a change of the code has lost: mutation testing makes thousands. */
+export async function dropDatabase({ POSTGRES_PORT: port, POSTGRES_DB: database }: Environment): Promise<void> {
   const client = new pg.Client({ host: '127.0.0.1', port, user: 'postgres', password: 'postgres' });
   await client.connect();
   await client.query(`drop database ${database} with (force)`);
