@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { connectionOf, Database, DatabaseUnavailable, sqlState, within } from '@task-manager/runtime/database';
 import type { Environment } from '@task-manager/runtime/environment';
@@ -75,6 +76,14 @@ describe('a database', () => {
     expect(ssl('require')).toEqual({ rejectUnauthorized: false });
     expect(ssl('verify-full')).toEqual({ rejectUnauthorized: true });
     expect(connectionOf(environment)).toMatchObject({ connectionTimeoutMillis: 900, keepAlive: true });
+  });
+
+  it('gives a statement up by itself, before who asked does, and a transaction that nobody goes on with', async () => {
+    const text = `select current_setting('statement_timeout') as statement,
+      current_setting('idle_in_transaction_session_timeout') as idle`;
+    expect(await db.query({ text })).toEqual([{ statement: '800ms', idle: '2s' }]);
+    const slow: unknown = await db.query({ text: 'select pg_sleep(2)' }).catch((reason: unknown) => reason);
+    expect(slow).toMatchObject({ constructor: DatabaseUnavailable, cause: { code: '57014' } });
   });
 
   it.each(['UTC', 'Asia/Tokyo'])(
@@ -184,6 +193,20 @@ describe('a transaction', () => {
     const taken = await Promise.all(Array.from({ length: 10 }, () => db.pool.connect()));
     expect(await db.transaction(() => Promise.resolve('done'))).toBe('done');
     for (const client of taken) client.release();
+  });
+
+  it('whose connection is lost while nothing is asked of it fails, and leaves nothing', async () => {
+    const lost = db.transaction(async (transaction) => {
+      await transaction.query(insert(1));
+      const [{ pid: process }] = (await transaction.query<{ pid: number }>(pid)) as [{ pid: number }];
+      await onlooker.query('select pg_terminate_backend($1)', [process]);
+      await until(async () => !(await isOpen(process)));
+      // Until it is heard here too.
+      await sleep(50);
+      await transaction.query(insert(2));
+    });
+    await expect(lost).rejects.toThrow('The database cannot be reached.');
+    expect(await stored()).toEqual([]);
   });
 
   it('whose connection is lost fails, and leaves nothing', async () => {
