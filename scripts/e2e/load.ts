@@ -24,16 +24,15 @@ export interface Answer {
   mark?: string;
 }
 
-const ratePerSecond = 200;
 const answerTimeoutMs = 30_000;
 const tickMs = 5;
 
 /**
- * Keeps 200 requests a second on the system while something is done, from 3 s before it until 3 s after it, a third of them
- * POST and half of them to each service. Gives what each of them met.
+ * Keeps so many requests a second on the system while something is done, from 3 s before it until 3 s after it, a third of
+ * them POST and half of them to each service. Gives what each of them met.
  */
-export async function loadWhile(target: Target, act: () => Promise<unknown>): Promise<Answer[]> {
-  const load = new Load(target);
+export async function loadWhile(target: Target, act: () => Promise<unknown>, ratePerSecond = 200): Promise<Answer[]> {
+  const load = new Load(target, ratePerSecond);
   try {
     await sleep(3000);
     await act();
@@ -54,7 +53,7 @@ class Load {
   readonly #timer: NodeJS.Timeout;
   #sent = 0;
 
-  constructor(target: Target) {
+  constructor(target: Target, ratePerSecond: number) {
     this.#target = target;
     const startedAt = Date.now();
     this.#timer = setInterval(() => {
