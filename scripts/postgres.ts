@@ -147,9 +147,11 @@ async function initialize({ data, bin, user }: Cluster): Promise<void> {
   if (user) await chown(making, user.uid, user.gid);
   const passwordFile = join(making, 'password');
   writeFileSync(passwordFile, superuser.password, { mode: 0o644 });
-  const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'timezone=UTC', 'log_timezone=UTC'];
-  // Tests run side by side on one server, each with pools of its own.
-  settings.push('max_connections=500');
+  const settings = [
+    ...['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'timezone=UTC', 'log_timezone=UTC'],
+    // Tests run side by side on one server, each with pools of its own.
+    'max_connections=500',
+  ];
   try {
     await run(user, join(bin, 'initdb'), [
       `--pgdata=${join(making, 'postgres')}`,

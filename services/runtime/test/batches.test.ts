@@ -3,8 +3,8 @@ import { batched, shared } from '@task-manager/runtime/batches';
 import { Database, DatabaseUnavailable, type Queryable } from '@task-manager/runtime/database';
 import type { Environment } from '@task-manager/runtime/environment';
 import { createLogger } from '@task-manager/runtime/log';
-import pg from 'pg';
-import { dropDatabase, newEnvironment } from './harness.ts';
+import type pg from 'pg';
+import { dropDatabase, lookOn, newEnvironment } from './harness.ts';
 
 let environment: Environment;
 let db: Database;
@@ -17,9 +17,7 @@ beforeAll(async () => {
   environment = await newEnvironment('task-service');
   db = new Database(environment, 'task_service', createLogger('test', 'silent'));
   db.migrated = true;
-  const { POSTGRES_PORT: port, POSTGRES_DB: database } = environment;
-  onlooker = new pg.Client({ host: '127.0.0.1', port, database, user: 'postgres', password: 'postgres' });
-  await onlooker.connect();
+  onlooker = await lookOn(environment);
   await onlooker.query(
     'create table task_service.numbers (number int unique deferrable initially deferred check (number > 0))',
   );

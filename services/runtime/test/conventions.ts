@@ -1,11 +1,9 @@
 /** The conventions of design.md, as promises that each service's tests hold it to. */
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Queryable } from '@task-manager/runtime/database';
-import type { Health } from '@task-manager/runtime/health';
 import { keepLog, serve, type TestService } from './harness.ts';
 import { converse, requestOf } from './raw.ts';
-import { absentId, json, newBodies, send, type Subject } from './subject.ts';
+import { absentId, json, listingBy, newBodies, send, type Subject } from './subject.ts';
 
 export function holdsToConventions(subject: Subject): void {
   const { name, create, list, prefix, table } = subject;
@@ -396,7 +394,7 @@ export function holdsToConventions(subject: Subject): void {
     it('answers a bug with 500, and tells nothing of it but to the log', async () => {
       const { logger, lines } = keepLog();
       const bug = () => Promise.reject(new Error('secret'));
-      const failing = await serve(name, listsBy(bug), { logger });
+      const failing = await serve(name, listingBy(subject, bug), { logger });
       const answer = await send(failing.url + list, 'GET');
       const detail = 'The service failed. Its log has the cause under this request id.';
       expect(answer).toMatchObject({ status: 500, body: { status: 500, title: 'Internal error', detail } });
@@ -418,7 +416,7 @@ export function holdsToConventions(subject: Subject): void {
       const { logger, lines } = keepLog();
       const failing = await serve(
         name,
-        listsBy(({ db }) => db.query({ text: `select 'x'::int` })),
+        listingBy(subject, ({ db }) => db.query({ text: `select 'x'::int` })),
         { logger },
       );
       const detail = 'A value cannot be stored.';
@@ -474,7 +472,7 @@ export function holdsToConventions(subject: Subject): void {
       const { logger, lines } = keepLog();
       const service = await serve(
         name,
-        listsBy(() => Promise.resolve(answered)),
+        listingBy(subject, () => Promise.resolve(answered)),
         { logger },
       );
       expect(await send(service.url + list, 'GET')).toMatchObject(whole);
@@ -512,11 +510,6 @@ export function holdsToConventions(subject: Subject): void {
       expect((await send(base + list, 'GET')).status).toBe(200);
     });
   });
-
-  /** Handlers of which the one that lists does this. */
-  function listsBy(handle: (request: { db: Queryable }) => Promise<object>) {
-    return (health: Health) => ({ ...subject.handlers(health), [subject.listOperation]: handle });
-  }
 
   /** Ends the pool's connections from PostgreSQL's side, as an administrator would. */
   async function closeIdle(): Promise<void> {

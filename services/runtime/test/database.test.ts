@@ -3,8 +3,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { connectionOf, Database, DatabaseUnavailable, sqlState, within } from '@task-manager/runtime/database';
 import type { Environment } from '@task-manager/runtime/environment';
 import { overloaded } from '@task-manager/runtime/refused';
-import pg from 'pg';
-import { dropDatabase, keepLog, newEnvironment } from './harness.ts';
+import type pg from 'pg';
+import { dropDatabase, keepLog, lookOn, newEnvironment } from './harness.ts';
 import { until } from './processes.ts';
 
 let environment: Environment;
@@ -17,9 +17,7 @@ beforeAll(async () => {
   environment = await newEnvironment('task-service');
   db = new Database(environment, 'task_service', logger);
   db.migrated = true;
-  const { POSTGRES_PORT: port, POSTGRES_DB: database } = environment;
-  onlooker = new pg.Client({ host: '127.0.0.1', port, database, user: 'postgres', password: 'postgres' });
-  await onlooker.connect();
+  onlooker = await lookOn(environment);
   await onlooker.query(`
     set role task_service;
     create table task_service.numbers (number int check (number > 0));

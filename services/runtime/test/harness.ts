@@ -130,11 +130,20 @@ export async function newEnvironment(
   };
 }
 
-/** With all connections to it, also those that a change of the code has lost: mutation testing makes thousands. */
-export async function dropDatabase({ POSTGRES_PORT: port, POSTGRES_DB: database }: Environment): Promise<void> {
-  const client = new pg.Client({ host: '127.0.0.1', port, user: 'postgres', password: 'postgres' });
+/** A connection of the test's own to the database of a service, as its superuser. */
+export async function lookOn(environment: Environment): Promise<pg.Client> {
+  const { POSTGRES_PORT: port, POSTGRES_DB: database } = environment;
+  const client = new pg.Client({ host: '127.0.0.1', port, database, user: 'postgres', password: 'postgres' });
+  client.on('error', () => undefined);
   await client.connect();
-  await client.query(`drop database ${database} with (force)`);
+  return client;
+}
+
+/** With all connections to it, also those that a change of the code has lost: mutation testing makes thousands. */
+export async function dropDatabase(environment: Environment): Promise<void> {
+  // Nobody can drop the one that they are connected to.
+  const client = await lookOn({ ...environment, POSTGRES_DB: 'postgres' });
+  await client.query(`drop database ${environment.POSTGRES_DB} with (force)`);
   await client.end();
 }
 

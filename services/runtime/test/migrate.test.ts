@@ -8,7 +8,7 @@ import type { Environment } from '@task-manager/runtime/environment';
 import { createLogger } from '@task-manager/runtime/log';
 import { migrate, MigratedPast } from '@task-manager/runtime/migrate';
 import pg from 'pg';
-import { newEnvironment } from './harness.ts';
+import { lookOn, newEnvironment } from './harness.ts';
 
 const schema = 'task_service';
 let folder: string;
@@ -37,9 +37,7 @@ async function tables(): Promise<string[]> {
 }
 
 async function asSuperuser(statement: string): Promise<void> {
-  const { host, port, database } = connectionOf(environment);
-  const client = new pg.Client({ host, port, database, user: 'postgres', password: 'postgres' });
-  await client.connect();
+  const client = await lookOn(environment);
   await client.query(statement);
   await client.end();
 }

@@ -1,13 +1,12 @@
 /** More to do than can be done: each service's tests hold it to these promises. */
 import { describe, expect, it } from '@jest/globals';
-import type { Health } from '@task-manager/runtime/health';
 import { keepLog, serve } from './harness.ts';
 import { until } from './processes.ts';
 import { answersOn, dial, requestOf } from './raw.ts';
-import { json, newBodies, open, send, type Subject } from './subject.ts';
+import { json, listingBy, newBodies, open, send, type Subject } from './subject.ts';
 
 export function refusesWhatIsTooMuch(subject: Subject): void {
-  const { name, handlers, listOperation, list, create, body, prefix, table } = subject;
+  const { name, handlers, list, create, body, prefix, table } = subject;
 
   const bodies = newBodies(subject);
 
@@ -17,13 +16,10 @@ export function refusesWhatIsTooMuch(subject: Subject): void {
       let release: () => void = () => undefined;
       const gate = new Promise<void>((resolve) => (release = resolve));
       let begun = 0;
-      const heldBack = (health: Health) => ({
-        ...handlers(health),
-        async [listOperation]() {
-          begun++;
-          await gate;
-          return page;
-        },
+      const heldBack = listingBy(subject, async () => {
+        begun++;
+        await gate;
+        return page;
       });
       const { logger, lines } = keepLog();
       const service = await serve(name, heldBack, { logger });

@@ -2,6 +2,7 @@
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Queryable } from '@task-manager/runtime/database';
 import type { Health } from '@task-manager/runtime/health';
 
 export interface Subject {
@@ -37,6 +38,14 @@ export interface Answer {
 }
 
 export const json = { 'Content-Type': 'application/json' };
+
+/** Handlers of which the one that lists does this. */
+export function listingBy(
+  { handlers, listOperation }: Subject,
+  handle: (request: { db: Queryable }) => Promise<object>,
+) {
+  return (health: Health) => ({ ...handlers(health), [listOperation]: handle });
+}
 
 /** The id of nothing and nobody. */
 export const absentId = '01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70';

@@ -7,7 +7,7 @@ import { createLogger } from '@task-manager/runtime/log';
 import pg from 'pg';
 import { openFaultProxy, type FaultProxy } from '../../../scripts/fault-proxy.ts';
 import { createDatabase } from '../../../scripts/postgres.ts';
-import { newEnvironment } from '../../runtime/test/harness.ts';
+import { lookOn, newEnvironment } from '../../runtime/test/harness.ts';
 import { OwnPostgres } from '../../runtime/test/postgres.ts';
 import { freePort, runService, until, untilStatus, type Process } from '../../runtime/test/processes.ts';
 import {
@@ -63,17 +63,8 @@ async function kill({ child, exited }: Process): Promise<void> {
   await exited;
 }
 
-/** A connection of the test's own, past the proxy, to the database of the service. */
-async function lookOn(): Promise<pg.Client> {
-  const { POSTGRES_PORT: port, POSTGRES_DB: database } = environment;
-  const client = new pg.Client({ host: '127.0.0.1', port, database, user: 'postgres', password: 'postgres' });
-  client.on('error', () => undefined);
-  await client.connect();
-  return client;
-}
-
 async function withOnlooker<Result>(look: (onlooker: pg.Client) => Promise<Result>): Promise<Result> {
-  const onlooker = await lookOn();
+  const onlooker = await lookOn(environment);
   return look(onlooker).finally(() => onlooker.end());
 }
 
