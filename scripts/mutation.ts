@@ -45,6 +45,8 @@ const load = 'task-service/test/load';
 const tasks = 'task-service/test/tasks';
 const assignees = 'task-service/test/assignees';
 const users = 'user-service/test/users';
+const watching = 'task-service/test/watching';
+const pages = 'runtime/test/pages';
 
 /**
  * Which tests are to notice a change of a file: those meant for it, and after them others that reach it. Tests that start a
@@ -56,13 +58,21 @@ const testsOf: Record<string, string[]> = {
   'runtime/src/database.ts': ['runtime/test/database', conventions],
   'runtime/src/environment.ts': ['runtime/test/environment'],
   'runtime/src/feed.ts': [feed, conventions],
+  'runtime/src/homepage.ts': [pages],
+  'runtime/src/html.ts': ['runtime/test/html', pages],
   'runtime/src/ids.ts': ['runtime/test/ids', tasks],
   'runtime/src/lane.ts': [conventions, load],
   'runtime/src/limits.ts': [load],
+  'runtime/src/log.ts': ['runtime/test/log', watching, load],
+  'runtime/src/metrics.ts': [watching],
   'runtime/src/migrate.ts': ['runtime/test/migrate'],
+  'runtime/src/pages.ts': [pages, conventions],
   'runtime/src/paging.ts': [tasks, users],
   'runtime/src/problems.ts': [conventions, 'user-service/test/conventions'],
+  'runtime/src/redoc.ts': [pages],
+  'runtime/src/reference.ts': [pages],
   'runtime/src/replies.ts': [conventions, feed, 'user-service/test/conventions'],
+  'runtime/src/samples.ts': ['runtime/test/samples', pages],
   'runtime/src/service.ts': [conventions, load],
   'task-service/src/handlers.ts': [tasks, assignees, conventions],
   'task-service/src/list.ts': [tasks],

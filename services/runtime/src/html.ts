@@ -18,12 +18,16 @@ export function markdown(text: string): Html[] {
 }
 
 function inline(text: string): Html[] {
-  return text.split(/(`[^`]+`|\[[^\]]+\]\([^)\s]+\))/).map((part) => {
-    const [, code] = /^`(.+)`$/s.exec(part) ?? [];
-    if (code) return html`<code>${code}</code>`;
-    const [, label, address] = /^\[(.+)\]\((.+)\)$/s.exec(part) ?? [];
-    return label && address ? html`<a href="${address}">${label}</a>` : html`${part}`;
-  });
+  // Every other part is one that the pattern has found.
+  const parts = text.split(/(`[^`]+`|\[[^\]]+\]\([^)\s]+\))/);
+  return parts.map((part, index) => (index % 2 === 0 ? html`${part}` : marked(part)));
+}
+
+function marked(part: string): Html {
+  const inner = part.slice(1, -1);
+  if (part.startsWith('`')) return html`<code>${inner}</code>`;
+  const [label = '', address = ''] = inner.split('](');
+  return html`<a href="${address}">${label}</a>`;
 }
 
 function toHtml(value: string | number | Html | Html[]): string {

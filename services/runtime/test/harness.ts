@@ -9,7 +9,7 @@ import type { Environment } from '@task-manager/runtime/environment';
 import { Health } from '@task-manager/runtime/health';
 import { createLogger, type Logger } from '@task-manager/runtime/log';
 import type { RateLimit } from '@task-manager/runtime/limits';
-import { createMetrics } from '@task-manager/runtime/metrics';
+import { createMetrics, type Metrics } from '@task-manager/runtime/metrics';
 import { migrate } from '@task-manager/runtime/migrate';
 import { createService } from '@task-manager/runtime/service';
 import pg from 'pg';
@@ -34,6 +34,7 @@ export interface TestService {
   url: string;
   db: Database;
   health: Health;
+  metrics: Metrics;
   environment: Environment;
   stop(): Promise<void>;
 }
@@ -53,13 +54,14 @@ export async function serve(
   if (!sharing) await prepare(name, environment);
   db.migrated = true;
   health.reason = undefined;
+  const metrics = createMetrics(db);
   const contract = readContract(new URL(`../../../generated/${name}.yaml`, import.meta.url));
   const server = createService({
     contract: alter?.(contract) ?? contract,
     handlers: makeHandlers(health),
     db,
     health,
-    metrics: createMetrics(db),
+    metrics,
     logger,
     validateResponses: true,
     corsOrigins,
@@ -72,6 +74,7 @@ export async function serve(
     url,
     db,
     health,
+    metrics,
     environment,
     async stop() {
       server.close();
@@ -87,7 +90,14 @@ export interface LogLine {
   msg: string;
   level: number;
   requestId?: string;
+  operation?: string;
+  method?: string;
+  /** Without the query. */
+  path?: string;
   status?: number;
+  durationMs?: number;
+  /** Whether the client left before its answer. */
+  aborted?: true;
   refused?: number;
   err?: { message: string };
 }

@@ -1,0 +1,4 @@
+import { canBeWatched } from '../../runtime/test/watching.ts';
+import { subject } from './subject.ts';
+
+canBeWatched(subject);
