@@ -6,10 +6,7 @@ import { rssMbOf } from '../memory.ts';
 import type { Load, Outcome } from './load.ts';
 
 export interface Overload {
-  /** Requests a second: the best that were answered as fast as they were asked, before or after, and those asked for meanwhile. */
-  best: number;
-  offered: number;
-  outcome: Outcome;
+  rounds: Round[];
   /** The slowest answer of /health meanwhile, asked ten times a second on a connection of its own. */
   healthMs: number;
   /** The memory of the replica in MB, after the first seconds of the overload and at its end. */
@@ -17,41 +14,56 @@ export interface Overload {
   endMb: number;
 }
 
+export interface Round {
+  /**
+   * Requests a second that were answered as fast as they were asked: the mean of right before and right after. The machine
+   * and the tables are not the same for long.
+   */
+  best: number;
+  /** Requests a second asked for meanwhile: twice as many as were answered right before. */
+  offered: number;
+  outcome: Outcome;
+}
+
 const closedConnections = 256;
 const openConnections = 2000;
 const warmUpSeconds = 5;
-/** As long as PostgreSQL takes to come to its own chores too, which a shorter time might miss, and the overload does not. */
-const capacitySeconds = 30;
+const capacitySeconds = 15;
 
-/** Overloads the replica at `port` for so long with POST /tasks, with an Idempotency-Key each or without. */
+/**
+ * Overloads the replica at `port` with POST /tasks, with an Idempotency-Key each or without, for so many seconds in so many
+ * rounds.
+ */
 export async function overload(
-  port: number,
-  pid: number,
-  seconds: number,
-  keyed: boolean,
+  { port, pid }: { port: number; pid: number },
+  { seconds, rounds, keyed }: { seconds: number; rounds: number; keyed: boolean },
   say: (line: string) => void,
 ): Promise<Overload> {
   const request = requestOf(keyed);
   const generator = fork(new URL('load.js', import.meta.url));
   const play = async (load: Omit<Load, 'port' | 'request'>) => askFor(generator, { port, request, ...load });
   const capacity = async () => {
-    say('How much it can answer …');
-    const length = Math.min(seconds, capacitySeconds);
-    const load = { rate: null, connections: closedConnections, warmUpSeconds: 1, seconds: length };
+    const load = { rate: null, connections: closedConnections, warmUpSeconds: 1, seconds: capacitySeconds };
     return goodOf(await play(load));
   };
+  const result: Overload = { rounds: [], healthMs: 0, startMb: 0, endMb: 0 };
   try {
-    const before = await capacity();
-    const offered = 2 * before;
-    say(`${before.toFixed(0)} a second. Asking for ${offered.toFixed(0)}, for ${seconds} s …`);
-    const playing = play({ rate: offered, connections: openConnections, warmUpSeconds, seconds });
-    await sleep(warmUpSeconds * 1000);
-    const startMb = rssMbOf(pid);
-    const healthMs = await watchHealth(port, playing);
-    const [outcome, endMb] = [await playing, rssMbOf(pid)];
-    // The tables have grown by then.
-    const best = Math.max(before, await capacity());
-    return { best, offered, outcome, healthMs, startMb, endMb };
+    say('How much it can answer …');
+    let before = await capacity();
+    for (let round = 1; round <= rounds; round++) {
+      const offered = 2 * before;
+      say(`${before.toFixed(0)} a second. Asking for ${offered.toFixed(0)}, ${round} of ${rounds} …`);
+      const playing = play({ rate: offered, connections: openConnections, warmUpSeconds, seconds: seconds / rounds });
+      await sleep(warmUpSeconds * 1000);
+      result.startMb ||= rssMbOf(pid);
+      result.healthMs = Math.max(result.healthMs, await watchHealth(port, playing));
+      const outcome = await playing;
+      result.endMb = rssMbOf(pid);
+      const after = await capacity();
+      result.rounds.push({ best: (before + after) / 2, offered, outcome });
+      before = after;
+    }
+    return result;
   } finally {
     generator.kill('SIGKILL');
   }

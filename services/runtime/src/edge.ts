@@ -140,8 +140,9 @@ function letGo(this: ServerResponse): void {
       hangUp(req.socket);
     };
   }
-  // Mostly the rest came with the head, and is read when this is over: a timer for each request would cost too much.
-  process.nextTick(() => {
+  // Mostly the rest came with the head, and is read in this turn: a timer for each request would cost too much. (A tick is
+  // too soon: Node has one before it says that a body is complete.)
+  setImmediate(() => {
     if (!req.complete) setTimeout(() => req.complete || req.socket.destroy(), lingerMs).unref();
   });
 }
