@@ -1,7 +1,7 @@
 /**
  * `npm run scorecard [-- --write] [-- --overload SECONDS]`: what the running system makes of bad inputs, slow clients,
  * faults of its database, stops, and twice as many requests as it can answer, as a table with what is promised. It starts
- * a system of its own and takes about four minutes; `--overload 600` overloads it for ten minutes instead of one. `--write`
+ * a system of its own and takes about five minutes; `--overload 600` overloads it for ten minutes instead of one. `--write`
  * puts the table into README.md. Exit code 1 when a promise is broken.
  */
 import { spawn } from 'node:child_process';
@@ -139,7 +139,7 @@ async function measureOverload(stage: Stage, seconds: number): Promise<Figure[]>
       },
       { name: 'refusals without Retry-After', measured: sum(outcomes.map((each) => each.withoutRetryAfter)), most: 0 },
       {
-        name: 'other answers than 201 and 503',
+        name: 'other answers than 201 and a refusal',
         ...none(statuses.filter((status) => !['201', '503'].includes(status))),
       },
       { name: 'Slowest /health meanwhile', measured: healthMs, most: 100, unit: 'ms' },

@@ -5,6 +5,7 @@
  */
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { overloaded } from '@task-manager/runtime/refused';
 
 export interface Load {
   port: number;
@@ -19,12 +20,15 @@ export interface Load {
 }
 
 export interface Outcome {
-  /** Answered a second, by status; `lost` are those whose connection ended. */
+  /**
+   * Answered a second, by status; `lost` are those whose connection ended, and `unavailable` those of 503 that were not
+   * refused for being too many.
+   */
   perSecond: Record<string, number>;
-  /** From the sending to the end of the answer, of the 2xx and of the 503. */
+  /** From the sending to the end of the answer, of the 2xx and of the refused. */
   goodMs: { p50: number; p99: number };
   refusedMs: { p50: number; p99: number; most: number };
-  /** Answers of 503 without Retry-After. */
+  /** Refusals without Retry-After. */
   withoutRetryAfter: number;
   /** Not sent, for no connection was free: then it was no open loop. */
   unsent: number;
@@ -33,6 +37,9 @@ export interface Outcome {
 // Only as a process of its own: others import the types.
 if (process.send) process.on('message', (load: Load) => void play(load).then((outcome) => process.send?.(outcome)));
 
+/** Goes on from one load to the next: a key that was used before would be answered from what is kept. */
+let number = Math.floor(Math.random() * 1e7);
+
 async function play(load: Load): Promise<Outcome> {
   const counts: Record<string, number> = {};
   const goodMs: number[] = [];
@@ -40,7 +47,6 @@ async function play(load: Load): Promise<Outcome> {
   let withoutRetryAfter = 0;
   let unsent = 0;
   const idle: Connection[] = [];
-  let number = Math.floor(Math.random() * 1e7);
   const next = () => load.request.replace('00000000', String(number++).padStart(8, '0'));
   const countsFrom = performance.now() + load.warmUpSeconds * 1000;
   const endsAt = countsFrom + load.seconds * 1000;
@@ -147,10 +153,12 @@ class Connection {
     const head = this.#received.slice(0, headEnd);
     const length = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0);
     if (this.#received.length < headEnd + 4 + length) return;
-    this.#received = '';
     const timeMs = performance.now() - this.#sentAt;
+    const isUnavailable = head.startsWith('HTTP/1.1 503') && !this.#received.includes(overloaded.message);
+    const status = isUnavailable ? 'unavailable' : head.slice(9, 12);
+    this.#received = '';
     this.#sentAt = 0;
-    this.#over(this, head.slice(9, 12), timeMs, head);
+    this.#over(this, status, timeMs, head);
   }
 }
 

@@ -76,11 +76,11 @@ export function createService(service: Service): Server {
     logRequest(logger, this);
   }
   const logRefused = refusalLog(logger);
-  function refuseMore(req: IncomingMessage, res: Outgoing): void {
-    refuse(req, res, overloaded);
+  const refuseMore = together<Outgoing>((res) => {
+    refuse(res.req, res, overloaded);
     metrics.observe(res);
     logRefused();
-  }
+  });
   function open(req: IncomingMessage, res: ServerResponse): asserts res is Outgoing {
     begin(req, res);
     if (health.stopping.aborted) res.setHeader('Connection', 'close');
@@ -96,7 +96,7 @@ export function createService(service: Service): Server {
         open(req, res);
         // Before anything is read of it: to refuse must cost much less than to answer.
         if (isTooMuch(req)) {
-          refuseMore(req, res);
+          refuseMore(res);
         } else {
           res.on('close', over);
           admit(req, res);
@@ -112,6 +112,22 @@ export function createService(service: Service): Server {
     },
     classesOf(app),
   );
+}
+
+/** For how long, in milliseconds, refusals are gathered. */
+const togetherMs = 5;
+
+/** Does for each what it is given to do, for all of some milliseconds in one go: nobody is woken between one and the next. */
+function together<Item>(act: (item: Item) => void): (item: Item) => void {
+  let gathered: Item[] = [];
+  function actOnAll(): void {
+    const all = gathered;
+    gathered = [];
+    all.forEach(act);
+  }
+  return (item) => {
+    if (gathered.push(item) === 1) setTimeout(actOnAll, togetherMs);
+  };
 }
 
 function createApp(
