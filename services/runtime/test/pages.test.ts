@@ -56,7 +56,8 @@ describe.each(['', '/user'])('the pages under "%s"', (base) => {
         const target = new URL(link, url + base + path);
         if (target.origin !== url) continue;
         // The other service stands beside this one, behind the gateway.
-        if (['/user/', '/docs'].includes(link)) continue;
+        if (['/', '/user/', '/docs'].includes(link)) continue;
+        expect(link).not.toMatch(/^\//);
         expect({ link, status: (await get(target.pathname + target.search)).status }).toEqual({ link, status: 200 });
         // Those of a reference are Redoc's, or opened by assets/pages.js.
         if (/^#(?!tag\/|try\/|operation\/)/.test(target.hash))
@@ -76,6 +77,11 @@ describe.each(['', '/user'])('the pages under "%s"', (base) => {
 });
 
 describe('a page', () => {
+  it('is at the prefix itself, with a slash', async () => {
+    expect(await get('/user?query')).toMatchObject({ status: 308, headers: { location: '/user/' } });
+    expect(await get('/user/?query')).toMatchObject({ status: 200, text: expect.stringContaining('<h1>') });
+  });
+
   it('has a type, and is asked for each time', async () => {
     for (const [path, type] of [
       ['/', 'text/html; charset=utf-8'],
@@ -182,6 +188,7 @@ describe('the homepage', () => {
     expect(page).toContain(`<a href="${externalDocs?.url}">`);
     const [name, purpose] = String(externalDocs?.description).split(': ');
     expect(page).toContain(`>${name}</a></b> ${purpose}`);
+    for (const form of ['yaml', 'json']) expect(page).toContain(`<a href="openapi.${form}">openapi.${form}</a>`);
     expect(page.match(/\bundefined\b|\[object/)).toBeNull();
   });
 
@@ -245,6 +252,8 @@ describe('the docs', () => {
       }
     }
     expect(page.match(/href="#operation\//g)?.length).toBe(operations.length);
+    expect(page).toContain('<nav><a href="#try">Operations</a> <a href="#reference">Reference</a></nav>');
+    for (const form of ['yaml', 'json']) expect(page).toContain(`<a href="docs/openapi.${form}">openapi.${form}</a>`);
   });
 
   it('lead to each service once', async () => {
@@ -270,6 +279,45 @@ describe('the reference', () => {
     });
     const { text: bundle } = await get('/assets/redoc.standalone.js');
     expect(bundle.match(/cdn\.redoc\.ly|# sourceMappingURL=redoc/)).toBeNull();
+  });
+
+  it('looks as the page around it', async () => {
+    const { text: css } = await get('/assets/pages.css');
+    const { text: script } = await get('/assets/pages.js');
+    const variables = Object.fromEntries(
+      [...css.matchAll(/^ {2}--(\w+): (.+);$/gm)].map(([, name = '', value = '']) => [
+        name,
+        value.replaceAll("'", '"'),
+      ]),
+    );
+    const [, options = '{}'] = /await reference,\s*(\{.*\}),\s*document/s.exec(script) ?? [];
+    const { ink, quiet, accent, line, wash, code } = variables;
+    const [, fonts = ''] = /^body \{[^}]*?(system-ui[^;]*);/m.exec(css.replaceAll("'", '"')) ?? [];
+    const fontFamily = fonts.replace(/\s+/g, ' ');
+    expect((JSON.parse(options) as { theme: object }).theme).toMatchObject({
+      spacing: { sectionVertical: expect.any(Number) },
+      colors: { primary: { main: accent }, text: { primary: ink, secondary: quiet }, border: { dark: line } },
+      typography: {
+        fontSize: expect.stringMatching(/^\d+px$/),
+        fontFamily,
+        headings: { fontFamily, fontWeight: '600' },
+        code: { fontFamily: code, color: expect.stringMatching(/^#/) },
+      },
+      sidebar: { backgroundColor: wash, textColor: ink, activeTextColor: accent },
+      rightPanel: { backgroundColor: ink },
+      fab: { backgroundColor: accent, color: '#ffffff' },
+      codeBlock: { backgroundColor: expect.stringMatching(/^#/) },
+    });
+  });
+
+  it('has its script from where the page has its own', async () => {
+    for (const path of ['/', '/docs']) {
+      const { text: page } = await get(path);
+      expect(attributes(page, 'src').map((link) => link.split('?', 1)[0])).toEqual([
+        'assets/pages.js',
+        'assets/redoc.standalone.js',
+      ]);
+    }
   });
 
   it('is not served when redoc has changed', () => {
