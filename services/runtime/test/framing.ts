@@ -127,6 +127,40 @@ export function readsOnlyHttp(subject: Subject): void {
       await refused(400, bytes);
     });
 
+    it('takes for a Host only what is called so', async () => {
+      for (const lines of [
+        ['From: host', 'From: host'],
+        ['X-A: host', 'X-A: host', 'X-B: Host'],
+        ['Via: 1.1 a', 'Date: x', 'Date: y'],
+      ]) {
+        const [answer] = await converse(service.url, head(...lines), 1);
+        expect({ lines, status: answer?.status }).toEqual({ lines, status: 200 });
+      }
+    });
+
+    it('takes as many headers as 100', async () => {
+      const headers = (count: number) => Array.from({ length: count - 1 }, (_, index) => `X${index}: y`);
+      const answers = await converse(service.url, head(...headers(100)) + head(...headers(101)), 2);
+      expect(answers.map(({ status }) => status)).toEqual([200, 431]);
+    });
+
+    it('says what was wrong', async () => {
+      for (const [bytes, detail] of [
+        [head('X-A : b'), /^The request is not HTTP\/1\.1: [A-Z][^.]+\.$/],
+        [head().replace('HTTP/1.1', 'HTTP/2.0'), /^The request is not HTTP\/1\.1.*\.$/],
+        [head('Host: b', 'Connection: close'), /^The request has more than one Host\.$/],
+        [head(`X-Long: ${'x'.repeat(20_000)}`), /^The headers of a request have 16 KB at most\.$/],
+        [
+          head('Connection: close', ...Array.from({ length: 100 }, () => 'X: y')),
+          /^A request has 100 headers at most\.$/,
+        ],
+        [head('Expect: milk', 'Connection: close'), /^The only expectation that can be met is 100-continue\.$/],
+      ] as const) {
+        const [answer] = await converse(service.url, bytes);
+        expect(problemIn(answer as RawAnswer).detail).toMatch(detail);
+      }
+    });
+
     it('refuses 20 KB of headers, and 1,200 of them, with 431', async () => {
       const { problem } = await refused(431, head(`X-Long: ${'x'.repeat(20_000)}`));
       expect(problem).toMatchObject({ type: `${prefix}/problems/headers-too-large` });
@@ -190,6 +224,11 @@ export function readsOnlyHttp(subject: Subject): void {
         1,
       );
       expect(answer).toMatchObject({ status: 201, headers: { location: expect.stringMatching(`^${list}/`) } });
+      for (const server of ['http://localhost', 'HTTPS://localhost:1?x']) {
+        expect(await converse(service.url, requestOf('GET', server), 1)).toMatchObject([{ status: 200 }]);
+      }
+      const elsewhere = await converse(service.url, requestOf('GET', `/http://localhost${list}`), 1);
+      expect(elsewhere).toMatchObject([{ status: 404 }]);
       const [absent] = await converse(service.url, requestOf('GET', whole('/nowhere?x')), 1);
       expect(JSON.parse(absent?.body ?? '')).toMatchObject({ status: 404, instance: '/nowhere' });
     });
@@ -197,6 +236,7 @@ export function readsOnlyHttp(subject: Subject): void {
     it('may be the whole server, of OPTIONS', async () => {
       const [answer] = await converse(service.url, requestOf('OPTIONS', '*'), 1);
       expect(answer).toMatchObject({ status: 204, headers: { allow: 'GET, HEAD, OPTIONS' } });
+      expect(await converse(service.url, requestOf('GET', '*'), 1)).toMatchObject([{ status: 404 }]);
     });
 
     it('may hold what no URI may; a problem names them by one', async () => {
@@ -270,7 +310,7 @@ export function readsOnlyHttp(subject: Subject): void {
     });
 
     it('of anything else are refused with 417, but in HTTP/1.0, where they mean nothing', async () => {
-      for (const Expect of ['milk', '100-continue, milk']) {
+      for (const Expect of ['milk', '100-continue, milk', 'x-100-continue']) {
         const [answer] = await converse(service.url, creation({ Expect }), 1);
         expect(problemIn(answer as RawAnswer)).toMatchObject({ status: 417, instance: create });
       }
