@@ -214,6 +214,47 @@ export function readsOnlyHttp(subject: Subject): void {
     });
   });
 
+  describe('slowness', () => {
+    let hurried: TestService;
+    beforeAll(async () => {
+      hurried = await serve(name, subject.handlers);
+      Object.assign(hurried.server, { headersTimeout: 300, requestTimeout: 600 });
+    });
+    afterAll(() => hurried.stop());
+
+    it.each([
+      ['a request line', `GET ${list}`, new RegExp(`^${prefix}/$`)],
+      ['headers', head('X-A: b').slice(0, -3), /./],
+      ['a body', creation().slice(0, -3), new RegExp(`^${create}$`)],
+      ['chunks', `${chunked}5\r\n{"`, new RegExp(`^${create}$`)],
+    ])('of %s is refused with 408, and nothing is written', async (_of, bytes, instance) => {
+      const before = await rows();
+      const answers = await converse(hurried.url, bytes);
+      expect(answers).toMatchObject([{ status: 408, headers: { connection: 'close' } }]);
+      expect(problemIn(answers[0] as RawAnswer)).toMatchObject({
+        detail: 'The request did not come to its end in time.',
+        instance: expect.stringMatching(instance),
+      });
+      expect(await rows()).toBe(before);
+    });
+
+    it('of a second request is refused too, after the first is answered', async () => {
+      const answers = await converse(hurried.url, head('X-A: b') + head('X-A: b').slice(0, -3));
+      expect(answers.map(({ status }) => status)).toEqual([200, 408]);
+    });
+
+    it('of one who says nothing ends without a word', async () => {
+      const socket = await dial(hurried.url);
+      expect(await answersOn(socket)).toEqual([]);
+      expect(socket.bytesRead).toBe(0);
+    });
+
+    it('of one whose body nobody wants does not change the answer', async () => {
+      const unwanted = requestOf('POST', `${prefix}/nowhere`, { ...json, 'Content-Length': '2' });
+      expect(await converse(hurried.url, unwanted)).toMatchObject([{ status: 404 }]);
+    });
+  });
+
   describe('targets', () => {
     it('may be a whole URL', async () => {
       const whole = (path: string) => `http://localhost${path}`;
