@@ -164,9 +164,12 @@ export function readsOnlyHttp(subject: Subject): void {
     it('refuses 20 KB of headers, and 1,200 of them, with 431', async () => {
       const { problem } = await refused(431, head(`X-Long: ${'x'.repeat(20_000)}`));
       expect(problem).toMatchObject({ type: `${prefix}/problems/headers-too-large` });
-      const many = Array.from({ length: 1200 }, (_, index) => `X${index}:`);
+      const many = (count: number) => head(...Array.from({ length: count }, (_, index) => `X${index}:`));
+      // Newer versions of Node refuse so many before they come here, and end the connection.
+      const [all] = await converse(service.url, many(1200), 1);
+      expect(problemIn(all as RawAnswer)).toMatchObject({ status: 431, instance: list });
       const before = await rows();
-      const [first, second] = await converse(service.url, head(...many) + creation(), 2);
+      const [first, second] = await converse(service.url, many(150) + creation(), 2);
       expect(problemIn(first as RawAnswer)).toMatchObject({ status: 431, instance: list });
       // Where such a request ends is known: the next one is a request.
       expect([second?.status, await rows()]).toEqual([201, before + 1]);
