@@ -61,7 +61,7 @@ const testsOf: Record<string, string[]> = {
   'runtime/src/homepage.ts': [pages],
   'runtime/src/html.ts': ['runtime/test/html', pages],
   'runtime/src/ids.ts': ['runtime/test/ids', tasks],
-  'runtime/src/lane.ts': [conventions, load],
+  'runtime/src/lane.ts': ['runtime/test/lane', conventions],
   'runtime/src/limits.ts': [load],
   'runtime/src/log.ts': ['runtime/test/log', watching, load],
   'runtime/src/metrics.ts': [watching],
