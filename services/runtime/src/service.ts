@@ -117,7 +117,7 @@ export function createService(service: Service): Server {
 /** For how long, in milliseconds, refusals are gathered. */
 const togetherMs = 5;
 
-/** Does for each what it is given to do, for all of some milliseconds in one go: nobody is woken between one and the next. */
+/** Does what there is to do for each, for those of some milliseconds in one go, which costs less (decisions/015). */
 function together<Item>(act: (item: Item) => void): (item: Item) => void {
   let gathered: Item[] = [];
   function actOnAll(): void {
