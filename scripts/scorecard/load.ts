@@ -105,6 +105,9 @@ async function play(load: Load): Promise<Outcome> {
   return outcome;
 }
 
+/** Read from at once. */
+const buffer = Buffer.alloc(64 * 1024);
+
 type Over = (connection: Connection, status: string, timeMs: number, head: string) => void;
 
 class Connection {
@@ -132,10 +135,15 @@ class Connection {
 
   #open(): void {
     this.#received = '';
-    this.#socket = connect({ port: this.#port, host: '127.0.0.1', noDelay: true });
-    this.#socket.on('data', (data) => {
-      this.#read(data.toString('latin1'));
-    });
+    // One buffer for all, and no stream: what asks must not take the CPU from what answers.
+    const onread = {
+      buffer,
+      callback: (length: number) => {
+        this.#read(buffer.toString('latin1', 0, length));
+        return true;
+      },
+    };
+    this.#socket = connect({ port: this.#port, host: '127.0.0.1', noDelay: true, onread });
     this.#socket.on('error', () => undefined);
     this.#socket.on('close', () => {
       if (this.#sentAt === 0) return;

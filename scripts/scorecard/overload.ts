@@ -28,24 +28,26 @@ export interface Round {
 const closedConnections = 256;
 const openConnections = 2000;
 const warmUpSeconds = 5;
-const capacitySeconds = 15;
+/** For how long it is overloaded at a time, and asked before and after how much it can answer. */
+const roundSeconds = 15;
 
 /**
- * Overloads the replica at `port` with POST /tasks, with an Idempotency-Key each or without, for so many seconds in so many
- * rounds.
+ * Overloads the replica at `port` with POST /tasks, with an Idempotency-Key each or without, for so many seconds in all. It is
+ * never left alone meanwhile: between the rounds it is asked for as much as it can answer.
  */
 export async function overload(
   { port, pid }: { port: number; pid: number },
-  { seconds, rounds, keyed }: { seconds: number; rounds: number; keyed: boolean },
+  { seconds, keyed }: { seconds: number; keyed: boolean },
   say: (line: string) => void,
 ): Promise<Overload> {
   const request = requestOf(keyed);
   const generator = fork(new URL('load.js', import.meta.url));
   const play = async (load: Omit<Load, 'port' | 'request'>) => askFor(generator, { port, request, ...load });
   const capacity = async () => {
-    const load = { rate: null, connections: closedConnections, warmUpSeconds: 1, seconds: capacitySeconds };
+    const load = { rate: null, connections: closedConnections, warmUpSeconds: 1, seconds: roundSeconds };
     return goodOf(await play(load));
   };
+  const rounds = Math.ceil(seconds / roundSeconds);
   const result: Overload = { rounds: [], healthMs: 0, startMb: 0, endMb: 0 };
   try {
     say('How much it can answer …');
@@ -53,7 +55,7 @@ export async function overload(
     for (let round = 1; round <= rounds; round++) {
       const offered = 2 * before;
       say(`${before.toFixed(0)} a second. Asking for ${offered.toFixed(0)}, ${round} of ${rounds} …`);
-      const playing = play({ rate: offered, connections: openConnections, warmUpSeconds, seconds: seconds / rounds });
+      const playing = play({ rate: offered, connections: openConnections, warmUpSeconds, seconds: roundSeconds });
       await sleep(warmUpSeconds * 1000);
       result.startMb ||= rssMbOf(pid);
       result.healthMs = Math.max(result.healthMs, await watchHealth(port, playing));

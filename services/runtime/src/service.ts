@@ -115,7 +115,7 @@ export function createService(service: Service): Server {
 }
 
 /** For how long, in milliseconds, refusals are gathered. */
-const togetherMs = 5;
+const togetherMs = 2;
 
 /** Does what there is to do for each, for those of some milliseconds in one go, which costs less (decisions/015). */
 function together<Item>(act: (item: Item) => void): (item: Item) => void {
