@@ -142,7 +142,7 @@ function createApp(
   app.enable('case sensitive routing').enable('strict routing').disable('x-powered-by').disable('etag');
   app.set('query parser', 'simple');
 
-  const others = express.Router().use(securityHeaders, refuseOtherMethod);
+  const others = express.Router().use(securityHeaders, tellRequestId, refuseOtherMethod);
   const shown = pages(contract, docs);
   for (const basePath of contract.basePaths) others.use(basePath || '/', shown);
   others.use(refuseUnknown);
@@ -221,6 +221,12 @@ function unlessFound(others: RequestHandler): RequestHandler {
     else void others(req, res, next);
   };
 }
+
+/** In answers that the contract does not have, too: their lines of the log are found by it. */
+const tellRequestId: RequestHandler = (_req, res, next) => {
+  res.set('X-Request-Id', (res as unknown as Outgoing).locals.requestId);
+  next();
+};
 
 /** The one error exit. */
 function problems(out: Replies): ErrorRequestHandler {

@@ -139,8 +139,10 @@ export function holdsToConventions(subject: Subject): void {
 
   describe('headers', () => {
     it('answers with the request id that it was given, or a new one when that does not fit', async () => {
-      const own = await send(base + list, 'GET', { 'X-Request-Id': 'my-request.1' });
-      expect(own.headers['x-request-id']).toBe('my-request.1');
+      for (const [method, path] of Object.entries({ GET: list, OPTIONS: list, HEAD: '/', POST: '/nowhere' })) {
+        const { headers } = await send(base + path, method, { 'X-Request-Id': 'my-request.1' });
+        expect(headers['x-request-id']).toBe('my-request.1');
+      }
       for (const unfit of ['a b', 'x'.repeat(129), '<script>']) {
         const { headers } = await send(base + list, 'GET', { 'X-Request-Id': unfit });
         expect(headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/);
