@@ -207,7 +207,8 @@ type Row = [name: string, target: string, measured: string, verdict: string];
 function rowsOf(figures: Figure[]): Row[] {
   const rows = figures.map((figure): Row => {
     const { name, measured, most, least, unit = '' } = figure;
-    const inUnit = (value: number) => `${Number(value.toFixed(unit === 's' ? 2 : 0))} ${unit}`.trim();
+    const digits = unit === 's' ? 2 : unit === '%' ? 1 : 0;
+    const inUnit = (value: number) => `${Number(value.toFixed(digits))} ${unit}`.trim();
     const target = least === undefined ? (most === 0 ? '0' : `≤ ${inUnit(most ?? 0)}`) : `≥ ${inUnit(least)}`;
     return [name, target, inUnit(measured), isKept(figure) ? 'kept' : 'missed'];
   });
