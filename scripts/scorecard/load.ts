@@ -105,7 +105,7 @@ async function play(load: Load): Promise<Outcome> {
   return outcome;
 }
 
-/** Read from at once. */
+/** What came last, on whichever connection: it is read before anything else comes. */
 const buffer = Buffer.alloc(64 * 1024);
 
 type Over = (connection: Connection, status: string, timeMs: number, head: string) => void;

@@ -32,8 +32,8 @@ const warmUpSeconds = 5;
 const roundSeconds = 15;
 
 /**
- * Overloads the replica at `port` with POST /tasks, with an Idempotency-Key each or without, for so many seconds in all. It is
- * never left alone meanwhile: between the rounds it is asked for as much as it can answer.
+ * Overloads the replica at `port` with POST /tasks, with an Idempotency-Key each or without, for so many seconds in all, in
+ * rounds. It is never left alone meanwhile: between them it is asked for as much as it can answer.
  */
 export async function overload(
   { port, pid }: { port: number; pid: number },
