@@ -2,7 +2,7 @@ import eslint from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['**/dist/', 'generated/', 'services/runtime/assets/', '.data/', '.tools/', '.stryker-tmp/'] },
+  { ignores: ['**/dist/', 'generated/', 'packages/runtime/src/docs/assets/', '.data/', '.tools/', '.stryker-tmp/'] },
   eslint.configs.recommended,
   tseslint.configs.strictTypeChecked,
   {

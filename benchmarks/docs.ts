@@ -4,7 +4,7 @@
  * the bytes of each answer.
  */
 import { chromium, type Browser } from 'playwright-core';
-import { findBrowser } from '../scripts/browser.ts';
+import { findBrowser } from '@task-manager/testing/browser';
 
 const url = process.argv[2] ?? 'http://localhost:8080';
 const runs = 5;

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import getPort from 'get-port';
 import pg from 'pg';
-import { createDatabase, startPostgres, type Postgres } from '../scripts/postgres.ts';
+import { createDatabase, startPostgres, type Postgres } from '@task-manager/dev/embedded-postgres';
 
 const pageSize = 50;
 const warmUpRounds = 3;

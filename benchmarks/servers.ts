@@ -9,8 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import getPort from 'get-port';
 import { parse, stringify } from 'yaml';
-import type { Postgres } from '../scripts/postgres.ts';
-import { commandOf } from '../scripts/system.ts';
+import type { Postgres } from '@task-manager/dev/embedded-postgres';
+import { commandOf } from '@task-manager/dev/system';
 
 export const database = 'bench';
 /** Of the repository: this is compiled to another depth than it stands in. */
@@ -144,7 +144,7 @@ export class Servers {
     const copy = join(this.#folder, 'paths');
     await mkdir(join(copy, 'services/task-service'), { recursive: true });
     const own = ['dist', 'migrations', 'node_modules'].map((name) => `services/task-service/${name}`);
-    for (const place of ['node_modules', 'services/runtime', ...own]) {
+    for (const place of ['node_modules', 'packages/runtime', ...own]) {
       await symlink(join(root, place), join(copy, place));
     }
     await cp(join(root, 'generated'), join(copy, 'generated'), { recursive: true });

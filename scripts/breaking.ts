@@ -9,7 +9,7 @@ import { execFile } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { services } from './generate.ts';
+import { services } from '@task-manager/dev/repository';
 
 /** What is new in a contract since a release. */
 export interface Comparison {

@@ -12,12 +12,10 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundle, createConfig } from '@redocly/openapi-core';
+import { bundleContract, services, type Json } from '@task-manager/dev/repository';
 import openapiTS, { astToString, type OpenAPI3 } from 'openapi-typescript';
 import { stringify } from 'yaml';
-import { join, type Json } from './join.ts';
-
-export const services = ['task-service', 'user-service'];
+import { join } from './join.ts';
 
 /** The files that stand in `generated/`, by name, as they should be now. `root` is the repository's folder. */
 export async function generate(root: URL): Promise<Map<string, string>> {
@@ -57,14 +55,6 @@ async function update(file: URL, text: string): Promise<void> {
   if ((await readFile(file, 'utf8').catch(() => '')) === text) return;
   await writeFile(file, text);
   console.log(`wrote generated/${basename(file.pathname)}`);
-}
-
-/** A contract in one document. `dereference` puts what is referred to in its place. Throws when it cannot be read. */
-export async function bundleContract(ref: string, dereference = false): Promise<Json> {
-  const { bundle: document, problems } = await bundle({ ref, config: await createConfig({}), dereference });
-  const errors = problems.filter((problem) => problem.severity === 'error');
-  if (errors.length > 0) throw new Error(errors.map((e) => `${ref}: ${e.message}`).join('\n'));
-  return document.parsed as Json;
 }
 
 /** The parts of a bundled contract that show problems. */

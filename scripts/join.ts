@@ -5,8 +5,7 @@
  * neither moves paths under `servers`, nor shares what is equal, nor renames operations.
  */
 import { isDeepStrictEqual } from 'node:util';
-
-export type Json = Record<string, unknown>;
+import type { Json } from '@task-manager/dev/repository';
 
 /** The parts of a bundled contract that are joined. */
 interface Contract extends Json {

@@ -8,9 +8,10 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { services } from '@task-manager/dev/repository';
 import { parse } from 'yaml';
 import { compare, findBreaking, lastRelease, operations, type PathItem } from './breaking.ts';
-import { generate, services } from './generate.ts';
+import { generate } from './generate.ts';
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   try {

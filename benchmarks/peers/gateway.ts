@@ -1,8 +1,8 @@
 /** So many replicas (`REPLICAS`) of the task service behind the gateway of `npm start`, until it is stopped. */
 import getPort from 'get-port';
-import { startGateway } from '../../scripts/gateway.ts';
-import { runReplica } from '../../scripts/replicas.ts';
-import { commandOf } from '../../scripts/system.ts';
+import { startGateway } from '@task-manager/dev/gateway';
+import { runReplica } from '@task-manager/dev/supervisor';
+import { commandOf } from '@task-manager/dev/system';
 
 const service = 'task-service';
 const ports = await Promise.all(Array.from({ length: Number(process.env.REPLICAS) }, () => getPort()));

@@ -1,11 +1,11 @@
-import { versionsIn } from '@task-manager/runtime/conditional';
-import { feedHandler } from '@task-manager/runtime/feed';
-import { implement } from '@task-manager/runtime/handlers';
-import { healthHandlers, type Health } from '@task-manager/runtime/health';
+import { versionsIn } from '@task-manager/runtime/http/etag';
+import { feedHandler } from '@task-manager/runtime/postgres/feed';
+import { implement } from '@task-manager/runtime/contract/handlers';
+import { healthHandlers, type Health } from '@task-manager/runtime/http/health';
 import type { components, operations } from '../../../generated/task-service.server.d.ts';
-import { findTasks } from './list.ts';
+import { findTasks } from './list-queries.ts';
 import { deleteTask, findTask, insertTask, insertTasks, updateTask } from './queries.ts';
-import type { Users } from './users.ts';
+import type { Users } from './user-client.ts';
 
 type EventType = components['schemas']['TaskEvent']['type'];
 

@@ -1,14 +1,14 @@
-import { readContract } from '@task-manager/runtime/contract';
-import { Database } from '@task-manager/runtime/database';
-import { readEnvironment } from '@task-manager/runtime/environment';
-import { Health } from '@task-manager/runtime/health';
-import { createLogger } from '@task-manager/runtime/log';
-import { createMetrics } from '@task-manager/runtime/metrics';
+import { readContract } from '@task-manager/runtime/contract/document';
+import { Database } from '@task-manager/runtime/postgres/database';
+import { readEnvironment } from '@task-manager/runtime/config';
+import { Health } from '@task-manager/runtime/http/health';
+import { createLogger } from '@task-manager/runtime/http/log';
+import { createMetrics } from '@task-manager/runtime/http/metrics';
 import { createService } from '@task-manager/runtime/service';
 import { start } from '@task-manager/runtime/start';
-import { variables } from './environment.ts';
+import { variables } from './config.ts';
 import { taskHandlers } from './handlers.ts';
-import { Users } from './users.ts';
+import { Users } from './user-client.ts';
 
 const environment = readEnvironment(process.env, variables);
 const logger = createLogger('task-service', environment.LOG_LEVEL);

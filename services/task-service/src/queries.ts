@@ -1,7 +1,7 @@
 /** Every SQL statement of the task service, one function each, but for those of the list: see list.ts. */
-import { batched, inOrder } from '@task-manager/runtime/batches';
-import { missed } from '@task-manager/runtime/conditional';
-import type { Queryable } from '@task-manager/runtime/database';
+import { batched, inOrder } from '@task-manager/runtime/postgres/batch';
+import { missed } from '@task-manager/runtime/http/etag';
+import type { Queryable } from '@task-manager/runtime/postgres/database';
 import { newId, timeOf } from '@task-manager/runtime/ids';
 import type { components } from '../../../generated/task-service.server.d.ts';
 

@@ -2,11 +2,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import createClient, { type Client } from 'openapi-fetch';
 import type { paths } from '../../../generated/task-service.d.ts';
-import { serve, type TestService } from '../../runtime/test/harness.ts';
-import { absentId } from '../../runtime/test/subject.ts';
+import { serve, type TestService } from '@task-manager/testing/harness';
+import { absentId } from '@task-manager/testing/subject';
 import { taskHandlers } from '../src/handlers.ts';
 import { findUsersCursor, insertTasks, moveUsersCursor, unassign, updateTask } from '../src/queries.ts';
-import { Users } from '../src/users.ts';
+import { Users } from '../src/user-client.ts';
 import { alice, bob, serveUsers } from './stub-users.ts';
 
 let users: Awaited<ReturnType<typeof serveUsers>>;

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from '@jest/globals';
 import type pg from 'pg';
-import { absentId, json, send, type Answer } from '../../runtime/test/subject.ts';
+import { absentId, json, send, type Answer } from '@task-manager/testing/subject';
 import { alice } from './stub-users.ts';
 
 interface Sent {

@@ -1,9 +1,9 @@
-import { editsSafely } from '../../runtime/test/conditional.ts';
-import { failsWell } from '../../runtime/test/failing.ts';
-import { holdsToConventions } from '../../runtime/test/conventions.ts';
-import { readsOnlyHttp } from '../../runtime/test/framing.ts';
-import { sendsItsHeaders } from '../../runtime/test/headers.ts';
-import { repeatsSafely } from '../../runtime/test/idempotency.ts';
+import { editsSafely } from '@task-manager/testing/etag';
+import { failsWell } from '@task-manager/testing/failures';
+import { holdsToConventions } from '@task-manager/testing/conventions';
+import { readsOnlyHttp } from '@task-manager/testing/framing';
+import { sendsItsHeaders } from '@task-manager/testing/headers';
+import { repeatsSafely } from '@task-manager/testing/idempotency';
 import { subject } from './subject.ts';
 
 holdsToConventions(subject);

@@ -1,15 +1,15 @@
 /** A database that fails, hangs and comes back, and what the service makes of it. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { Database } from '@task-manager/runtime/database';
-import type { Environment } from '@task-manager/runtime/environment';
-import { createLogger } from '@task-manager/runtime/log';
+import { Database } from '@task-manager/runtime/postgres/database';
+import type { Environment } from '@task-manager/runtime/config';
+import { createLogger } from '@task-manager/runtime/http/log';
 import pg from 'pg';
-import { openFaultProxy, type FaultProxy } from '../../../scripts/fault-proxy.ts';
-import { createDatabase } from '../../../scripts/postgres.ts';
-import { lookOn, newEnvironment } from '../../runtime/test/harness.ts';
-import { OwnPostgres } from '../../runtime/test/postgres.ts';
-import { freePort, runService, until, untilStatus, type Process } from '../../runtime/test/processes.ts';
+import { openFaultProxy, type FaultProxy } from '@task-manager/testing/fault-proxy';
+import { createDatabase } from '@task-manager/dev/embedded-postgres';
+import { lookOn, newEnvironment } from '@task-manager/testing/harness';
+import { OwnPostgres } from '@task-manager/testing/postgres';
+import { freePort, runService, until, untilStatus, type Process } from '@task-manager/testing/processes';
 import {
   ask,
   askAgain,

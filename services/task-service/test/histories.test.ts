@@ -6,9 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import createClient, { type Client } from 'openapi-fetch';
 import type { components, operations, paths } from '../../../generated/task-service.d.ts';
-import { serve, type TestService } from '../../runtime/test/harness.ts';
+import { serve, type TestService } from '@task-manager/testing/harness';
 import { taskHandlers } from '../src/handlers.ts';
-import { Users } from '../src/users.ts';
+import { Users } from '../src/user-client.ts';
 
 type Task = components['schemas']['Task'];
 type NewTask = components['schemas']['NewTask'];

@@ -1,6 +1,6 @@
-import { answersAlikeInTheFastLane } from '../../runtime/test/lane.ts';
-import { limitsItsClients } from '../../runtime/test/limits.ts';
-import { refusesWhatIsTooMuch } from '../../runtime/test/overload.ts';
+import { answersAlikeInTheFastLane } from '@task-manager/testing/fast-path';
+import { limitsItsClients } from '@task-manager/testing/rate-limit';
+import { refusesWhatIsTooMuch } from '@task-manager/testing/overload';
 import { subject } from './subject.ts';
 
 answersAlikeInTheFastLane(subject);

@@ -1,12 +1,12 @@
 /** How PostgreSQL finds a page in a large table: what the service sends for each filter and sort, and the plan of it. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { connectionOf, type Statement } from '@task-manager/runtime/database';
+import { connectionOf, type Statement } from '@task-manager/runtime/postgres/database';
 import createClient, { type Client } from 'openapi-fetch';
 import pg from 'pg';
 import type { operations, paths } from '../../../generated/task-service.d.ts';
-import { serve, type TestService } from '../../runtime/test/harness.ts';
+import { serve, type TestService } from '@task-manager/testing/harness';
 import { taskHandlers } from '../src/handlers.ts';
-import { Users } from '../src/users.ts';
+import { Users } from '../src/user-client.ts';
 
 type ListQuery = NonNullable<operations['listTasks']['parameters']['query']>;
 

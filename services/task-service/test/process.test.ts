@@ -5,12 +5,12 @@ import { connect, createServer, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { connectionOf } from '@task-manager/runtime/database';
-import type { Environment } from '@task-manager/runtime/environment';
+import { connectionOf } from '@task-manager/runtime/postgres/database';
+import type { Environment } from '@task-manager/runtime/config';
 import pg from 'pg';
-import { newEnvironment } from '../../runtime/test/harness.ts';
-import { freePort, runService, until, untilStatus, type Process } from '../../runtime/test/processes.ts';
-import { absentId } from '../../runtime/test/subject.ts';
+import { newEnvironment } from '@task-manager/testing/harness';
+import { freePort, runService, until, untilStatus, type Process } from '@task-manager/testing/processes';
+import { absentId } from '@task-manager/testing/subject';
 
 let environment: Environment;
 let running: Process[] = [];

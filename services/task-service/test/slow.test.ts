@@ -2,10 +2,10 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
-import { newEnvironment } from '../../runtime/test/harness.ts';
-import { runService, untilStatus, type Process } from '../../runtime/test/processes.ts';
-import { closed, dial, requestOf } from '../../runtime/test/raw.ts';
-import { json, open, send } from '../../runtime/test/subject.ts';
+import { newEnvironment } from '@task-manager/testing/harness';
+import { runService, untilStatus, type Process } from '@task-manager/testing/processes';
+import { closed, dial, requestOf } from '@task-manager/testing/raw-http';
+import { json, open, send } from '@task-manager/testing/subject';
 
 // Each waits for longer than the limit, and has all its clients to serve.
 jest.setTimeout(90_000);

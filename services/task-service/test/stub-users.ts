@@ -1,6 +1,6 @@
 /** A user service for tests that need somebody to give tasks to: it knows just these. */
 import { createServer } from 'node:http';
-import { listen } from '../../runtime/test/harness.ts';
+import { listen } from '@task-manager/testing/harness';
 
 export const alice = '01939c2d-11f6-7e0a-a9c3-7b5d4e3f2a10';
 export const bob = '01939c2d-c4e8-7216-93af-5e4d3c2b1a09';

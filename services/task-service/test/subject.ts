@@ -1,8 +1,8 @@
 /** The task service as a subject of the conventions; whoever imports it has its surroundings too. */
 import { afterAll, beforeAll } from '@jest/globals';
-import { absentId, type Subject } from '../../runtime/test/subject.ts';
+import { absentId, type Subject } from '@task-manager/testing/subject';
 import { taskHandlers } from '../src/handlers.ts';
-import { Users } from '../src/users.ts';
+import { Users } from '../src/user-client.ts';
 import { serveUsers } from './stub-users.ts';
 
 let users: Awaited<ReturnType<typeof serveUsers>>;

@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import createClient, { type Client } from 'openapi-fetch';
 import { parse } from 'yaml';
 import type { components, paths } from '../../../generated/task-service.d.ts';
-import { serve, type TestService } from '../../runtime/test/harness.ts';
+import { serve, type TestService } from '@task-manager/testing/harness';
 import { taskHandlers } from '../src/handlers.ts';
 import { deleteTask, updateTask } from '../src/queries.ts';
-import { Users } from '../src/users.ts';
+import { Users } from '../src/user-client.ts';
 import { alice, bob, serveUsers } from './stub-users.ts';
 
 const contract = parse(readFileSync(new URL('../../../generated/task-service.yaml', import.meta.url), 'utf8')) as {

@@ -1,4 +1,4 @@
-import { canBeWatched } from '../../runtime/test/watching.ts';
+import { canBeWatched } from '@task-manager/testing/observability';
 import { subject } from './subject.ts';
 
 canBeWatched(subject);

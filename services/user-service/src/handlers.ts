@@ -1,7 +1,7 @@
-import { versionsIn } from '@task-manager/runtime/conditional';
-import { feedHandler } from '@task-manager/runtime/feed';
-import { implement } from '@task-manager/runtime/handlers';
-import { healthHandlers, type Health } from '@task-manager/runtime/health';
+import { versionsIn } from '@task-manager/runtime/http/etag';
+import { feedHandler } from '@task-manager/runtime/postgres/feed';
+import { implement } from '@task-manager/runtime/contract/handlers';
+import { healthHandlers, type Health } from '@task-manager/runtime/http/health';
 import type { components, operations } from '../../../generated/user-service.server.d.ts';
 import { deleteUser, findUser, findUsers, insertUser, updateUser } from './queries.ts';
 

@@ -1,9 +1,9 @@
 /** Every SQL statement of the user service, one function each. */
-import { batched, inOrder, shared } from '@task-manager/runtime/batches';
-import { missed } from '@task-manager/runtime/conditional';
-import { sqlState, type Queryable, type Statement } from '@task-manager/runtime/database';
+import { batched, inOrder, shared } from '@task-manager/runtime/postgres/batch';
+import { missed } from '@task-manager/runtime/http/etag';
+import { sqlState, type Queryable, type Statement } from '@task-manager/runtime/postgres/database';
 import { newId, timeOf } from '@task-manager/runtime/ids';
-import { readCursor, toPage, type Page } from '@task-manager/runtime/paging';
+import { readCursor, toPage, type Page } from '@task-manager/runtime/postgres/cursor';
 import type { components, operations } from '../../../generated/user-service.server.d.ts';
 
 type User = components['schemas']['User'];

@@ -1,4 +1,4 @@
-import { publishesItsFeed } from '../../runtime/test/feed.ts';
+import { publishesItsFeed } from '@task-manager/testing/feed';
 import { subject } from './subject.ts';
 
 publishesItsFeed(subject);

@@ -1,5 +1,5 @@
 /** The user service as a subject of the conventions. */
-import type { Subject } from '../../runtime/test/subject.ts';
+import type { Subject } from '@task-manager/testing/subject';
 import { userHandlers } from '../src/handlers.ts';
 
 const taken = { name: 'Grace', email: 'taken@example.com' };

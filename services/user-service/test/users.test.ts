@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import createClient, { type Client } from 'openapi-fetch';
 import type { paths } from '../../../generated/user-service.d.ts';
-import { serve, type TestService } from '../../runtime/test/harness.ts';
+import { serve, type TestService } from '@task-manager/testing/harness';
 import { userHandlers } from '../src/handlers.ts';
 import { deleteUser, updateUser } from '../src/queries.ts';
 

@@ -1,0 +1,130 @@
+/**
+ * `npm run mock`: answers from the examples of the contracts, to build a frontend on. Prism mocks each contract, behind
+ * the gateway's routes on one port: `PORT`, 4010 by default. Until Ctrl-C.
+ *
+ * Exits with 0 when it was told to stop, and with 1 and one line on standard error when something cannot start.
+ */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import getPort from 'get-port';
+import { parse } from 'yaml';
+import { readPort, readRoutes, servicesOf, startGateway, type Gateway, type Route } from './gateway.ts';
+import { printLine } from './log.ts';
+import { root } from './repository.ts';
+import { runReplica, type Replica } from './supervisor.ts';
+import { runUntilStopped } from './command.ts';
+
+const prism = fileURLToPath(import.meta.resolve('@stoplight/prism-cli/dist/index.js'));
+const running: { gateway?: Gateway; mocks: Replica[]; folder?: string } = { mocks: [] };
+
+await runUntilStopped({
+  name: 'npm run mock',
+  start,
+  async stop() {
+    await running.gateway?.close();
+    await Promise.all(running.mocks.map((mock) => mock.stop()));
+    if (running.folder) await rm(running.folder, { recursive: true });
+  },
+  kill() {
+    for (const mock of running.mocks) mock.kill();
+  },
+});
+
+async function start(stopped: AbortSignal): Promise<void> {
+  const port = readPort(4010);
+  const routes = readRoutes(await readFile(join(root, 'kubernetes/ingress.yaml'), 'utf8'));
+  const places: { service: string; port: number }[] = [];
+  for (const service of servicesOf(routes)) places.push({ service, port: await getPort() });
+  const contracts = new Map<string, Contract>();
+  for (const { service } of places) contracts.set(service, await readContract(service));
+  const all = [...routes, ...routesInside(contracts)].sort((one, other) => other.path.length - one.path.length);
+  running.gateway = await startGateway({ port, routes: all, replicas: places });
+  running.folder = await mkdtemp(join(tmpdir(), 'task-manager-mock-'));
+  const operations: string[] = [];
+  for (const { service, port } of places) {
+    const contract = contracts.get(service) as Contract;
+    const file = join(running.folder, `${service}.json`);
+    await writeFile(file, JSON.stringify(withServerPaths(contract), without422));
+    running.mocks.push(mock(service, file, port));
+    operations.push(...operationsOf(contract));
+  }
+  while (!running.gateway.ready()) await sleep(50, undefined, { signal: stopped });
+  printOperations(`http://localhost:${port}`, operations);
+}
+
+function mock(service: string, contract: string, port: number): Replica {
+  const print = (line: string) => {
+    printLine(service, 'cyan', line);
+  };
+  return runReplica({
+    command: [prism, 'mock', contract, '--port', String(port), '--verboseLevel', 'warn'],
+    environment: process.env,
+    print,
+    onEnd(reason) {
+      print(`ended by itself (${reason}): it is started again`);
+    },
+  });
+}
+
+async function readContract(service: string): Promise<Contract> {
+  return parse(await readFile(join(root, 'generated', `${service}.yaml`), 'utf8')) as Contract;
+}
+
+/** A service is reached without its prefix too, as inside the cluster: `/users`. What both have is the task service's. */
+function routesInside(contracts: Map<string, Contract>): Route[] {
+  return [...contracts].flatMap(([service, { paths }]) =>
+    Object.keys(paths).map((path) => ({ host: 'localhost', path: path.replace(/\/\{.*/, ''), service })),
+  );
+}
+
+/** The contract with the paths of its `servers` before its own, which Prism overlooks: `/user/users` and `/users`. */
+function withServerPaths(contract: Contract): Contract {
+  const paths = contract.servers.flatMap((server) =>
+    Object.entries(contract.paths).map(([path, item]) => [pathUnder(server, path), item] as const),
+  );
+  return { ...contract, paths: Object.fromEntries(paths) };
+}
+
+/** Prism answers an invalid request with 422 where there is one; the services do with 400, and with 422 a reused key. */
+function without422(name: string, value: unknown): unknown {
+  return name === '422' ? undefined : value;
+}
+
+/** `GET /user/users  List users`, for each operation. */
+function operationsOf({ servers: [outside], paths }: Contract): string[] {
+  return Object.entries(paths).flatMap(([path, item]) =>
+    Object.entries(item)
+      .filter(([, operation]) => operation.operationId)
+      .map(
+        ([method, { summary }]) =>
+          `${method.toUpperCase().padEnd(5)} ${pathUnder(outside, path).padEnd(22)} ${summary}`,
+      ),
+  );
+}
+
+function pathUnder(server: Contract['servers'][0] | undefined, path: string): string {
+  return (server?.url ?? '').replace(/\/$/, '') + path;
+}
+
+function printOperations(url: string, operations: string[]): void {
+  console.log(`
+The mocks answer from the examples of the contracts, on ${url}:
+
+  ${operations.join('\n  ')}
+
+  curl ${url}/user/users
+  curl ${url}/tasks -H "Content-Type: application/json" -d '{"title":"Buy milk"}'
+  curl ${url}/tasks -H "Prefer: code=503"        any answer that the contract has
+
+Ctrl-C stops them.
+`);
+}
+
+/** The parts of an OpenAPI document that the mocks need. */
+interface Contract {
+  servers: { url: string }[];
+  paths: Record<string, Record<string, { operationId?: string; summary?: string }>>;
+}

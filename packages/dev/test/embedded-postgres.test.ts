@@ -1,0 +1,227 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { createDatabase, startPostgres, type Postgres } from '../src/embedded-postgres.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'task-manager-postgres-'));
+  // Started by root, PostgreSQL runs as another user.
+  await chmod(folder, 0o755);
+});
+afterAll(async () => {
+  await rm(folder, { recursive: true });
+});
+
+describe('startPostgres', () => {
+  let dataDir: string;
+  let postgres: Postgres;
+  beforeAll(async () => {
+    dataDir = join(folder, 'data');
+    postgres = await startPostgres({ dataDir });
+    await query(postgres, 'create table kept (word text)');
+    await query(postgres, `insert into kept values ('Grüße 🙂')`);
+  });
+  afterAll(async () => {
+    await postgres.stop();
+  });
+
+  it('makes a durable UTF-8 server that listens on this machine only', async () => {
+    const settings = `select name, setting from pg_settings where name in
+      ('fsync', 'full_page_writes', 'synchronous_commit', 'listen_addresses', 'unix_socket_directories', 'server_encoding')`;
+    expect(Object.fromEntries((await query(postgres, settings)).map(({ name, setting }) => [name, setting]))).toEqual({
+      fsync: 'on',
+      full_page_writes: 'on',
+      synchronous_commit: 'on',
+      listen_addresses: '127.0.0.1',
+      unix_socket_directories: '',
+      server_encoding: 'UTF8',
+    });
+  });
+
+  it('wants a password', async () => {
+    const client = new pg.Client({ ...postgres, database: 'postgres', password: 'wrong' });
+    await expect(client.connect()).rejects.toThrow('password authentication failed');
+  });
+
+  it('is for one at a time', async () => {
+    await expect(startPostgres({ dataDir })).rejects.toThrow(
+      `another npm start is using the data folder ${dataDir}: stop it, or set DATA_DIR to another folder`,
+    );
+  });
+
+  it('keeps what was written when it is stopped', async () => {
+    await postgres.stop();
+    await postgres.closed;
+    postgres = await startPostgres({ dataDir });
+    expect(postgres.adopted).toBe(false);
+    expect(await query(postgres, 'select * from kept')).toEqual([{ word: 'Grüße 🙂' }]);
+  });
+
+  it('adopts the server that is still running after its starter was killed', async () => {
+    await postgres.stop();
+    const port = await startAndBeKilled(dataDir);
+    postgres = await startPostgres({ dataDir });
+    expect(postgres).toMatchObject({ adopted: true, port });
+    expect(await query(postgres, 'select * from kept')).toEqual([{ word: 'Grüße 🙂' }]);
+  });
+
+  it('starts on the same port after the server was killed, and loses nothing', async () => {
+    const { port } = postgres;
+    const [pid] = (await readFile(join(dataDir, 'postgres/postmaster.pid'), 'utf8')).split('\n');
+    await query(postgres, `insert into kept values ('acknowledged')`);
+    process.kill(Number(pid), 'SIGKILL');
+    await postgres.closed;
+    // Its processes hold on to its memory for a moment.
+    await until(async () => {
+      postgres = await startPostgres({ dataDir, port });
+    });
+    expect(postgres).toMatchObject({ adopted: false, port });
+    expect(await query(postgres, 'select * from kept')).toContainEqual({ word: 'acknowledged' });
+  });
+
+  it('clears away what an interrupted first start left', async () => {
+    await postgres.stop();
+    await mkdir(join(dataDir, 'making-abc/postgres'), { recursive: true });
+    postgres = await startPostgres({ dataDir });
+    expect(await readdir(dataDir)).toEqual(['postgres']);
+  });
+
+  it('says that its port is taken', async () => {
+    const other = startPostgres({ dataDir: join(folder, 'other'), port: postgres.port });
+    await expect(other).rejects.toThrow(
+      /^PostgreSQL does not start in .*other.*socket.*: see .*server\.log, or set DATA_DIR/,
+    );
+  });
+});
+
+describe('a data folder that cannot be used', () => {
+  it('is said: no PostgreSQL data', async () => {
+    const dataDir = join(folder, 'foreign');
+    await mkdir(join(dataDir, 'postgres'), { recursive: true });
+    await expect(startPostgres({ dataDir })).rejects.toThrow(
+      `${dataDir}/postgres is no PostgreSQL data folder: remove it to begin with an empty database, or set DATA_DIR`,
+    );
+  });
+
+  it('is said: another version', async () => {
+    const dataDir = join(folder, 'old');
+    await mkdir(join(dataDir, 'postgres'), { recursive: true });
+    await writeFile(join(dataDir, 'postgres/PG_VERSION'), '15\n');
+    await expect(startPostgres({ dataDir })).rejects.toThrow(
+      'is of PostgreSQL 15, not 18: set DATA_DIR to another folder',
+    );
+  });
+
+  it('is said: no folder', async () => {
+    const dataDir = join(folder, 'file');
+    await writeFile(dataDir, '');
+    await expect(startPostgres({ dataDir })).rejects.toThrow(
+      /^cannot use the data folder .*file \(EEXIST.*\): set DATA_DIR/,
+    );
+  });
+
+  it('is said: broken data', async () => {
+    const dataDir = join(folder, 'broken');
+    await (await startPostgres({ dataDir })).stop();
+    await rm(join(dataDir, 'postgres/global/pg_control'));
+    await expect(startPostgres({ dataDir })).rejects.toThrow(/^PostgreSQL does not start in .*broken.*pg_control/);
+  });
+
+  // Only root runs the server as another user.
+  const asRoot = process.getuid?.() === 0 ? it : it.skip;
+  asRoot("is replaced by a link to one elsewhere when the server's user cannot reach it", async () => {
+    const dataDir = join(folder, 'private/data');
+    await mkdir(join(folder, 'private'), { mode: 0o700 });
+    const first = await startPostgres({ dataDir });
+    await first.stop();
+    expect((await lstat(join(dataDir, 'postgres'))).isSymbolicLink()).toBe(true);
+    const second = await startPostgres({ dataDir });
+    await second.stop();
+    expect(second.dataDir).toBe(first.dataDir);
+
+    await rm(dirname(first.dataDir), { recursive: true });
+    await expect(startPostgres({ dataDir })).rejects.toThrow(
+      /is gone: remove that link to begin with an empty database$/,
+    );
+  });
+});
+
+describe('createDatabase', () => {
+  let postgres: Postgres;
+  const as = (role: string, sql: string) => query({ ...postgres, user: role, password: role }, sql, 'team');
+  beforeAll(async () => {
+    postgres = await startPostgres({ dataDir: join(folder, 'roles') });
+    await createDatabase(postgres, 'team', ['task-service', 'user-service']);
+    await as('task_service', 'create table tasks ()');
+  });
+  afterAll(async () => {
+    await postgres.stop();
+  });
+
+  it('gives each service a schema that it finds by itself', async () => {
+    expect(await as('task_service', 'select * from task_service.tasks')).toEqual([]);
+    expect(await as('task_service', 'select * from tasks')).toEqual([]);
+  });
+
+  it.each([
+    ['read', 'select * from task_service.tasks'],
+    ['write', 'insert into task_service.tasks default values'],
+    ['create a table there', 'create table task_service.mine ()'],
+    ['create a table in public', 'create table public.mine ()'],
+    ['create a schema', 'create schema mine'],
+    ['create a role', 'create role mine'],
+    ['read files of the server', `select pg_read_file('postmaster.pid')`],
+  ])("lets no service %s in another's place", async (_what, sql) => {
+    await expect(as('user_service', sql)).rejects.toThrow('permission denied');
+  });
+
+  it('changes nothing when it is called again', async () => {
+    await createDatabase(postgres, 'team', ['task-service', 'user-service']);
+    expect(await as('task_service', 'select * from tasks')).toEqual([]);
+  });
+});
+
+async function query(postgres: Pick<Postgres, 'port' | 'user' | 'password'>, sql: string, database = 'postgres') {
+  const client = new pg.Client({ ...postgres, host: '127.0.0.1', database });
+  await client.connect();
+  try {
+    return (await client.query<Record<string, unknown>>(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+/** Answers with the port of the server. */
+async function startAndBeKilled(dataDir: string): Promise<number> {
+  const built = new URL('../dist/embedded-postgres.js', import.meta.url).href;
+  const script = `
+    const { startPostgres } = await import('${built}');
+    const { port } = await startPostgres({ dataDir: ${JSON.stringify(dataDir)} });
+    process.stdout.write(String(port), () => process.kill(process.pid, 'SIGKILL'));`;
+  const starter = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const closed = once(starter, 'close');
+  const [port] = (await once(starter.stdout, 'data')) as [Buffer];
+  await closed;
+  return Number(port.toString());
+}
+
+async function until(attempt: () => Promise<void>): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  for (;;) {
+    try {
+      await attempt();
+      return;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await sleep(50);
+    }
+  }
+}

@@ -1,0 +1,194 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import getPort from 'get-port';
+import { findPort } from '../src/system.ts';
+import { startPostgres } from '../src/embedded-postgres.ts';
+
+const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+let folder: string;
+let dataDir: string;
+let port: number;
+let url: string;
+let system: Launched;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'task-manager-start-'));
+  // Started by root, PostgreSQL runs as another user.
+  await chmod(folder, 0o755);
+  dataDir = join(folder, 'data');
+  port = await findPort();
+  url = `http://localhost:${port}`;
+  system = await launch();
+});
+afterAll(async () => {
+  await system.end('SIGKILL');
+  const postgres = await startPostgres({ dataDir });
+  await postgres.stop();
+  await rm(folder, { recursive: true });
+});
+
+describe('npm start', () => {
+  it('shows what runs where', () => {
+    expect(system.output()).toContain(`open ${url}/ in a browser`);
+    expect(system.output()).toMatch(
+      /task-service-2 .*http:.*metrics http:[^]*user-service-1[^]*psql postgres:[^]*Ctrl-C stops/,
+    );
+    expect(system.replicas().size).toBe(4);
+  });
+
+  it('runs a system that passes the walk of demo.sh', async () => {
+    const { stdout } = await promisify(execFile)(file('../../../scripts/demo.sh'), [url]);
+    expect(stdout).toContain(`answers from ${url}, all as they should be.`);
+  });
+
+  it('serves by both replicas of a service, and logs each request in a line', async () => {
+    const logged = (replica: string) =>
+      new RegExp(`^${replica} .*POST /tasks 201 .* ms createTask`, 'm').test(system.output());
+    await until(async () => {
+      await createTask('shared work');
+      return logged('task-service-1') && logged('task-service-2');
+    });
+  });
+
+  it('fails no request while a replica is killed, and starts it again', async () => {
+    const statuses: number[] = [];
+    const asking = new AbortController();
+    const clients = [1, 2, 3, 4].map(async () => {
+      while (!asking.signal.aborted) statuses.push((await fetch(`${url}/tasks`)).status);
+    });
+    await until(() => statuses.length > 20);
+    process.kill(system.replicas().get('task-service-1') ?? 0, 'SIGKILL');
+    const asked = statuses.length;
+    await until(() => /task-service-1 ended by itself[^]*^task-service-1 .*ready$/m.test(system.output()));
+    await until(() => statuses.length > asked + 20);
+    asking.abort();
+    await Promise.all(clients);
+    expect(statuses.filter((status) => status !== 200)).toEqual([]);
+  });
+
+  it('says in one line that its port is taken, and leaves nothing behind', async () => {
+    const other = run({ DATA_DIR: join(folder, 'other') });
+    expect(await other.exit).toBe(1);
+    expect(other.errors()).toBe(`npm start: port ${port} is taken: stop what uses it, or set PORT to another one\n`);
+    expect(await readdir(folder)).toEqual(['data']);
+  });
+
+  it('says in one line that its data folder is in use', async () => {
+    const other = run({ PORT: String(await findPort()) });
+    expect(await other.exit).toBe(1);
+    expect(other.errors()).toMatch(/^npm start: another npm start is using the data folder .*\n$/);
+  });
+
+  it('stops in order on Ctrl-C, with code 0, leaving no process', async () => {
+    await createTask('before the stop');
+    const replicas = [...system.replicas().values()];
+    expect(await system.end('SIGINT')).toBe(0);
+    expect(replicas.filter(isAlive)).toEqual([]);
+    expect(existsSync(join(dataDir, 'postgres/postmaster.pid'))).toBe(false);
+    expect(system.errors()).toBe('');
+  });
+
+  it('has the data again when it is started again', async () => {
+    system = await launch();
+    const { items } = (await (await fetch(`${url}/tasks`)).json()) as { items: { title: string }[] };
+    expect(items[0]?.title).toBe('before the stop');
+  });
+
+  it('leaves no replica behind when it is killed, and a server that the next start adopts', async () => {
+    const replicas = [...system.replicas().values()];
+    await system.end('SIGKILL');
+    await until(() => !replicas.some(isAlive));
+    const postgres = await startPostgres({ dataDir });
+    await postgres.stop();
+    expect(postgres.adopted).toBe(true);
+  });
+});
+
+describe('demo.sh', () => {
+  it('says in one line that nothing answers', async () => {
+    const nowhere = `http://localhost:${await getPort()}`;
+    await expect(promisify(execFile)(file('../../../scripts/demo.sh'), [nowhere])).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^demo\.sh: nothing answers at .*: run npm start, or name another address\n$/),
+    });
+  });
+});
+
+interface Launched {
+  exit: Promise<number | null>;
+  output(): string;
+  errors(): string;
+  /** The process ids of the replicas, by name. */
+  replicas(): Map<string, number>;
+  end(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+async function launch(): Promise<Launched> {
+  const launched = run({});
+  const exited = launched.exit.then(() => {
+    throw new Error(`npm start ended: ${launched.errors()}`);
+  });
+  exited.catch(() => undefined);
+  await Promise.race([until(() => launched.output().includes('Ctrl-C stops everything')), exited]);
+  return launched;
+}
+
+function run(environment: Record<string, string>): Launched {
+  const child: ChildProcess = spawn(process.execPath, [file('../dist/start.js')], {
+    env: { ...process.env, POSTGRES_HOST: '', PORT: String(port), DATA_DIR: dataDir, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  let errors = '';
+  child.stdout?.on('data', (data: Buffer) => (output += data.toString()));
+  child.stderr?.on('data', (data: Buffer) => (errors += data.toString()));
+  const exit = once(child, 'close').then(([code]) => code as number | null);
+  return {
+    exit,
+    output: () => output,
+    errors: () => errors,
+    replicas: () =>
+      new Map([...output.matchAll(/^ {2}(\S+-\d) .*process (\d+)/gm)].map(([, name = '', pid]) => [name, Number(pid)])),
+    end(signal) {
+      child.kill(signal);
+      return exit;
+    },
+  };
+}
+
+/** Sends it again when told to, as a client does: on a machine that is busy with other tests a connection may come too late. */
+async function createTask(title: string): Promise<void> {
+  const headers = { 'Content-Type': 'application/json' };
+  for (;;) {
+    const answer = await fetch(`${url}/tasks`, { method: 'POST', headers, body: JSON.stringify({ title }) });
+    if (answer.status !== 503) {
+      expect(answer.status).toBe(201);
+      return;
+    }
+    await sleep(Number(answer.headers.get('Retry-After')) * 1000);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`still not so after 20 s: ${String(condition)}`);
+    await sleep(20);
+  }
+}

@@ -1,0 +1,125 @@
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { readEnvironment } from '@task-manager/runtime/config';
+import { str } from 'envalid';
+
+const least = { POSTGRES_HOST: 'db', POSTGRES_DB: 'tasks', POSTGRES_USER: 'tasker', POSTGRES_PASSWORD: 'secret' };
+
+afterEach(() => {
+  jest.restoreAllMocks();
+});
+
+/** What is said on standard error, and the code of the exit, when the process has this environment. */
+function refusalOf(environment: NodeJS.ProcessEnv, more = {}): { lines: string[]; code: unknown } {
+  const lines: string[] = [];
+  let code: unknown;
+  jest.spyOn(console, 'error').mockImplementation((line) => lines.push(String(line)));
+  jest.spyOn(process, 'exit').mockImplementation((given): never => {
+    code = given;
+    throw new Error('the process has ended');
+  });
+  expect(() => readEnvironment(environment, more)).toThrow('the process has ended');
+  return { lines, code };
+}
+
+describe('readEnvironment', () => {
+  it('has a default for all but the database', () => {
+    expect(readEnvironment(least, {})).toEqual({
+      ...least,
+      PORT: 3000,
+      METRICS_PORT: 9464,
+      POSTGRES_PORT: 5432,
+      POSTGRES_SSLMODE: 'disable',
+      LOG_LEVEL: 'info',
+      VALIDATE_RESPONSES: false,
+      FAST_LANE: true,
+      SHUTDOWN_DELAY_MS: 0,
+      SHUTDOWN_LIMIT_MS: 30_000,
+      CORS_ORIGINS: [],
+      RATE_LIMIT: 0,
+      RATE_LIMIT_WINDOW_S: 60,
+      TRUSTED_PROXIES: [],
+    });
+  });
+
+  it.each([
+    ['PORT', '8080', 8080],
+    ['POSTGRES_SSLMODE', 'verify-full', 'verify-full'],
+    ['LOG_LEVEL', 'silent', 'silent'],
+    ['VALIDATE_RESPONSES', 'true', true],
+    ['FAST_LANE', 'false', false],
+    ['SHUTDOWN_DELAY_MS', '5000', 5000],
+    ['CORS_ORIGINS', '*', ['*']],
+    [
+      'CORS_ORIGINS',
+      ' http://localhost:5173, https://board.example,',
+      ['http://localhost:5173', 'https://board.example'],
+    ],
+    ['RATE_LIMIT', '0', 0],
+    ['RATE_LIMIT', '1000000000', 1e9],
+    ['RATE_LIMIT_WINDOW_S', '1', 1],
+    ['RATE_LIMIT_WINDOW_S', '3600', 3600],
+    ['TRUSTED_PROXIES', 'loopback, 10.0.0.0/8,192.0.2.1', ['loopback', '10.0.0.0/8', '192.0.2.1']],
+  ] as const)('reads %s %s', (name, value, expected) => {
+    expect(readEnvironment({ ...least, [name]: value }, {})[name]).toEqual(expected);
+  });
+
+  it('reads what this service needs more', () => {
+    const more = { USER_SERVICE_URL: str({ desc: 'where the user service is' }) };
+    expect(readEnvironment({ ...least, USER_SERVICE_URL: 'http://users' }, more).USER_SERVICE_URL).toBe('http://users');
+    expect(refusalOf(least, more)).toEqual({
+      lines: ['USER_SERVICE_URL is missing (where the user service is)'],
+      code: 1,
+    });
+  });
+
+  it.each([
+    ['PORT', '99999', 'Invalid port input: "99999" (where the service listens)'],
+    ['METRICS_PORT', 'x', 'Invalid port input: "x" (where Prometheus reads the metrics)'],
+    [
+      'POSTGRES_SSLMODE',
+      'prefer',
+      '"prefer" is not one of disable, require, verify-full (disable, require (encrypted) or',
+    ],
+    ['LOG_LEVEL', 'loud', '"loud" is not one of fatal, error, warn, info, debug, trace, silent (the least level that'],
+    ['VALIDATE_RESPONSES', 'maybe', 'Invalid bool input: "maybe" (whether to hold every answer'],
+    ['FAST_LANE', 'maybe', 'Invalid bool input: "maybe" (whether plainly valid requests'],
+    ['SHUTDOWN_DELAY_MS', 'soon', 'Invalid number input: "soon" (how long to serve on after SIGTERM'],
+    ['SHUTDOWN_LIMIT_MS', 'late', 'Invalid number input: "late" (how long the requests that have begun'],
+    [
+      'CORS_ORIGINS',
+      'https://board.example/',
+      '"https://board.example/" is no origin such as http://localhost:5173 (the',
+    ],
+    [
+      'CORS_ORIGINS',
+      '*,board.example',
+      '"board.example" is no origin such as http://localhost:5173 (the origins whose pages',
+    ],
+    ['RATE_LIMIT', '-1', '"-1" is no whole number from 0 to 1000000000 (how many requests'],
+    ['RATE_LIMIT', '1000000001', '"1000000001" is no whole number from 0 to 1000000000 (how'],
+    ['RATE_LIMIT', '1.5', '"1.5" is no whole number from 0 to 1000000000 (how'],
+    ['RATE_LIMIT', '1e3', '"1e3" is no whole number from 0 to 1000000000 (how'],
+    ['RATE_LIMIT_WINDOW_S', '0', '"0" is no whole number from 1 to 3600 (how long a window is'],
+    ['RATE_LIMIT_WINDOW_S', '3601', '"3601" is no whole number from 1 to 3600 (how long a window is'],
+    [
+      'TRUSTED_PROXIES',
+      '10.0.0.0/33',
+      'invalid range on address: 10.0.0.0/33 (the addresses and networks of the proxies',
+    ],
+  ])('refuses %s %s: it says what may stand there, and what it is for', (name, value, message) => {
+    const { lines, code } = refusalOf({ ...least, [name]: value });
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain(`${name} is wrong: ${message}`);
+    expect(code).toBe(1);
+  });
+
+  it('names all that is wrong, a line each', () => {
+    expect(refusalOf({ POSTGRES_PORT: '0' }).lines).toEqual([
+      'POSTGRES_HOST is missing (the host of PostgreSQL)',
+      'POSTGRES_PORT is wrong: Invalid port input: "0" (the port of PostgreSQL)',
+      'POSTGRES_DB is missing (the database)',
+      'POSTGRES_USER is missing (the role to connect as)',
+      "POSTGRES_PASSWORD is missing (the role's password)",
+    ]);
+  });
+});

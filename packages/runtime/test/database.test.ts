@@ -1,0 +1,266 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { connectionOf, Database, DatabaseUnavailable, sqlState, within } from '@task-manager/runtime/postgres/database';
+import type { Environment } from '@task-manager/runtime/config';
+import { overloaded } from '@task-manager/runtime/errors';
+import type pg from 'pg';
+import { dropDatabase, keepLog, lookOn, newEnvironment } from '@task-manager/testing/harness';
+import { until } from '@task-manager/testing/processes';
+
+let environment: Environment;
+let db: Database;
+/** Looks on from outside. */
+let onlooker: pg.Client;
+const { logger, lines } = keepLog();
+
+beforeAll(async () => {
+  environment = await newEnvironment('task-service');
+  db = new Database(environment, 'task_service', logger);
+  db.migrated = true;
+  onlooker = await lookOn(environment);
+  await onlooker.query(`
+    set role task_service;
+    create table task_service.numbers (number int check (number > 0));
+    create sequence task_service.tries;
+    -- Fails with this code the first so many times, as nothing undoes a sequence.
+    create function task_service.fail(code text, times int) returns int language plpgsql as $$ begin
+      if nextval('task_service.tries') <= times then raise exception 'on purpose' using errcode = code; end if;
+      return times;
+    end $$;
+    reset role`);
+});
+afterAll(async () => {
+  await onlooker.end();
+  await dropDatabase(environment);
+  await db.end();
+});
+afterEach(async () => {
+  await onlooker.query(`alter sequence task_service.tries restart; truncate task_service.numbers`);
+  // Nothing that a test did may cost the pool a connection.
+  const clients = await Promise.all(Array.from({ length: 10 }, () => db.pool.connect()));
+  expect(db.pool.totalCount).toBe(10);
+  for (const client of clients) client.release();
+});
+
+const failing = (code: string, times = 1) => ({ text: `select task_service.fail('${code}', ${times}) as times` });
+const insert = (number: number) => ({ text: 'insert into task_service.numbers values ($1)', values: [number] });
+const pid = { text: 'select pg_backend_pid() as pid' };
+
+async function stored(): Promise<number[]> {
+  const { rows } = await onlooker.query<{ number: number }>('select number from task_service.numbers order by 1');
+  return rows.map(({ number }) => number);
+}
+
+async function isOpen(process: number): Promise<boolean> {
+  return (await onlooker.query('select from pg_stat_activity where pid = $1', [process])).rowCount === 1;
+}
+
+describe('a database', () => {
+  it('is sent nothing before its tables are there', async () => {
+    const fresh = new Database(environment, 'task_service', keepLog().logger);
+    const refused = fresh.query(pid);
+    await expect(refused).rejects.toThrow(DatabaseUnavailable);
+    await expect(refused).rejects.toThrow('The database is not ready yet.');
+    expect(fresh.pool.totalCount).toBe(0);
+    fresh.migrated = true;
+    expect(await fresh.query(pid)).toEqual([{ pid: expect.any(Number) }]);
+    await fresh.end();
+  });
+
+  it('is connected to as the environment says', () => {
+    const ssl = (POSTGRES_SSLMODE: Environment['POSTGRES_SSLMODE']) =>
+      connectionOf({ ...environment, POSTGRES_SSLMODE }).ssl;
+    expect(ssl('disable')).toBe(false);
+    expect(ssl('require')).toEqual({ rejectUnauthorized: false });
+    expect(ssl('verify-full')).toEqual({ rejectUnauthorized: true });
+    expect(connectionOf(environment)).toMatchObject({ connectionTimeoutMillis: 900, keepAlive: true });
+  });
+
+  it('gives a statement up by itself, before who asked does, and a transaction that nobody goes on with', async () => {
+    const text = `select current_setting('statement_timeout') as statement,
+      current_setting('idle_in_transaction_session_timeout') as idle`;
+    expect(await db.query({ text })).toEqual([{ statement: '800ms', idle: '2s' }]);
+    const slow: unknown = await db.query({ text: 'select pg_sleep(2)' }).catch((reason: unknown) => reason);
+    expect(slow).toMatchObject({ constructor: DatabaseUnavailable, cause: { code: '57014' } });
+  });
+
+  it.each(['UTC', 'Asia/Tokyo'])(
+    'has days as they are written, and times in UTC, also when it is in %s',
+    async (zone) => {
+      const text = `select '2026-02-28'::date as day, '2026-02-28 12:00:00.123456+02'::timestamptz as fine,
+      '2026-02-28 12:00:00.12+02'::timestamptz as short, '2026-02-28 12:00:00.123+00'::timestamptz as usual,
+      null::timestamptz as none`;
+      const rows = db.transaction(async (transaction) => {
+        await transaction.query({ text: `set local time zone '${zone}'` });
+        return transaction.query({ text });
+      });
+      expect(await rows).toEqual([
+        {
+          day: '2026-02-28',
+          fine: '2026-02-28T10:00:00.123Z',
+          short: '2026-02-28T10:00:00.120Z',
+          usual: '2026-02-28T12:00:00.123Z',
+          none: null,
+        },
+      ]);
+    },
+  );
+});
+
+describe('an idle connection that dies', () => {
+  it('harms nobody', async () => {
+    const [row] = await db.query<{ pid: number }>(pid);
+    await onlooker.query('select pg_terminate_backend($1)', [row?.pid]);
+    await until(() => lines.some(({ msg, err }) => msg === 'an idle connection was lost' && err !== undefined));
+    expect(await db.query(pid)).not.toEqual([row]);
+  });
+});
+
+describe('an error of a statement', () => {
+  it.each(['08006', '53100', '53200', '57014', '57P01', '25006', '25P03'])(
+    '%s is the fault of the database',
+    async (code) => {
+      const error: unknown = await db.query(failing(code)).catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(DatabaseUnavailable);
+      expect(error).toMatchObject({ message: 'The database cannot be reached.', cause: { code } });
+      expect(sqlState(error)).toBeUndefined();
+    },
+  );
+
+  it.each(['22003', '22008', '23505', '42P01', '25001'])('%s is that of the statement', async (code) => {
+    const error: unknown = await db.query(failing(code)).catch((reason: unknown) => reason);
+    expect(error).not.toBeInstanceOf(DatabaseUnavailable);
+    expect(sqlState(error)).toBe(code);
+  });
+
+  it.each(['40001', '40P01'])('%s, which has undone it, is done again, once', async (code) => {
+    expect(await db.query(failing(code))).toEqual([{ times: 1 }]);
+    await onlooker.query('alter sequence task_service.tries restart');
+    await expect(db.query(failing(code, 2))).rejects.toThrow(DatabaseUnavailable);
+    await onlooker.query('alter sequence task_service.tries restart');
+    // What came before it in a transaction is undone too.
+    await expect(db.transaction((transaction) => transaction.query(failing(code)))).rejects.toThrow(
+      DatabaseUnavailable,
+    );
+  });
+
+  it.each([
+    ['22003', true],
+    ['22008', true],
+    ['40001', true],
+    ['57014', true],
+    ['08006', false],
+    ['57P01', false],
+    ['25006', false],
+    ['25P03', false],
+  ])('%s leaves its connection: %s', async (code, isLeft) => {
+    let process = 0;
+    const failed = db.work().transaction(async (transaction) => {
+      [{ pid: process }] = (await transaction.query<{ pid: number }>(pid)) as [{ pid: number }];
+      await transaction.query(failing(code));
+    });
+    await expect(failed).rejects.toThrow();
+    if (isLeft) expect(await isOpen(process)).toBe(true);
+    else await until(async () => !(await isOpen(process)));
+  });
+});
+
+describe('a transaction', () => {
+  it('has all of its effects or none', async () => {
+    const both = db.transaction(async (transaction) => {
+      await transaction.query(insert(1));
+      await transaction.query(insert(2));
+      return stored();
+    });
+    expect(await both).toEqual([]);
+    expect(await stored()).toEqual([1, 2]);
+    const neither = db.transaction(async (transaction) => {
+      await transaction.query(insert(3));
+      throw new Error('changed my mind');
+    });
+    await expect(neither).rejects.toThrow('changed my mind');
+    const refused = db.transaction(async (transaction) => {
+      await transaction.query(insert(4));
+      await transaction.query(insert(-1));
+    });
+    await expect(refused).rejects.toMatchObject({ code: '23514' });
+    expect(await stored()).toEqual([1, 2]);
+  });
+
+  it('that asks nothing of the database takes no connection', async () => {
+    const taken = await Promise.all(Array.from({ length: 10 }, () => db.pool.connect()));
+    expect(await db.transaction(() => Promise.resolve('done'))).toBe('done');
+    for (const client of taken) client.release();
+  });
+
+  it('whose connection is lost while nothing is asked of it fails, and leaves nothing', async () => {
+    const lost = db.transaction(async (transaction) => {
+      await transaction.query(insert(1));
+      const [{ pid: process }] = (await transaction.query<{ pid: number }>(pid)) as [{ pid: number }];
+      await onlooker.query('select pg_terminate_backend($1)', [process]);
+      await until(async () => !(await isOpen(process)));
+      // Until it is heard here too.
+      await sleep(50);
+      await transaction.query(insert(2));
+    });
+    await expect(lost).rejects.toThrow('The database cannot be reached.');
+    expect(await stored()).toEqual([]);
+  });
+
+  it('whose connection is lost fails, and leaves nothing', async () => {
+    const lost = db.transaction(async (transaction) => {
+      await transaction.query(insert(1));
+      await transaction.query({ text: 'select pg_terminate_backend(pg_backend_pid())' });
+    });
+    await expect(lost).rejects.toThrow(DatabaseUnavailable);
+    expect(await stored()).toEqual([]);
+  });
+});
+
+describe('a piece of work', () => {
+  it('gets no answer after its deadline, and sends nothing', async () => {
+    await expect(db.work(performance.now()).query(insert(1))).rejects.toMatchObject({
+      constructor: DatabaseUnavailable,
+      cause: { message: expect.stringMatching('no (time left|connection in time)') },
+    });
+    const slow = db.work(performance.now() + 100).query({ text: 'select pg_sleep(0.7)' });
+    await expect(slow).rejects.toThrow(DatabaseUnavailable);
+    const late = db.work(performance.now() + 100).transaction(async (transaction) => {
+      await transaction.query(insert(2));
+      await transaction.query({ text: 'select pg_sleep(0.7)' });
+    });
+    await expect(late).rejects.toThrow(DatabaseUnavailable);
+    expect(await stored()).toEqual([]);
+  });
+
+  it('waits for a connection until its deadline, and lets one that comes later go back', async () => {
+    const taken = await Promise.all(Array.from({ length: 10 }, () => db.pool.connect()));
+    const waiting = db.work(performance.now() + 100).query(pid);
+    await expect(waiting).rejects.toMatchObject({ cause: { message: 'there was no connection in time' } });
+    const served = db.work(performance.now() + 500).query(pid);
+    for (const client of taken) client.release();
+    expect(await served).toHaveLength(1);
+    await until(() => db.pool.idleCount === 10);
+  });
+
+  it('is refused when 250 wait for a connection, unless it has begun', async () => {
+    const taken = await Promise.all(Array.from({ length: 10 }, () => db.pool.connect()));
+    const begun = db.work();
+    const waiting = [begun.query(pid), ...Array.from({ length: 248 }, () => db.query(pid))];
+    expect(db.crowded).toBe(false);
+    waiting.push(db.query(pid));
+    expect(db.crowded).toBe(true);
+    await expect(db.query(pid)).rejects.toBe(overloaded);
+    await expect(db.work().transaction((transaction) => transaction.query(pid))).rejects.toBe(overloaded);
+    // What nobody waits for, what is shared, and the second statement of what has begun.
+    const others = [db.transaction((transaction) => transaction.query(pid)), db.work(Infinity, true).query(pid)];
+    others.push(begun.query(pid));
+    for (const client of taken) client.release();
+    expect(await Promise.all([...waiting, ...others])).toHaveLength(253);
+  });
+
+  it('gives each statement the time that is left, and 0.9 s at most', () => {
+    expect(within(100, pid)).toEqual({ ...pid, query_timeout: 100 });
+    expect(within(1700, pid)).toEqual({ ...pid, query_timeout: 900 });
+  });
+});

@@ -1,0 +1,69 @@
+/** What is written to standard output; that each request has its line is for watching.ts. */
+import fs from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { createLogger } from '@task-manager/runtime/http/log';
+
+/** What is written, each time that anything is. */
+let written: string[];
+
+beforeEach(() => {
+  written = [];
+  jest.spyOn(fs, 'writeSync').mockImplementation((file, text) => {
+    expect(file).toBe(1);
+    written.push(text);
+    return Buffer.byteLength(text);
+  });
+});
+afterEach(() => {
+  jest.restoreAllMocks();
+});
+
+describe('the log', () => {
+  it('is a JSON object a line, with its level, the time and the service', async () => {
+    const began = Date.now();
+    createLogger('a-service', 'info').info({ more: 1 }, 'hello');
+    await nextTurn();
+    expect(written.join('')).toMatch(/^\{[^\n]+\}\n$/);
+    const { time, ...line } = JSON.parse(written.join('')) as { time: string };
+    expect(line).toEqual({ level: 30, service: 'a-service', more: 1, msg: 'hello' });
+    expect(time).toBe(new Date(time).toISOString());
+    expect(Date.parse(time)).toBeGreaterThanOrEqual(began);
+    expect(Date.parse(time)).toBeLessThanOrEqual(Date.now());
+  });
+
+  it('tells the time of each line, however many there are', async () => {
+    const logger = createLogger('a-service', 'info');
+    const now = jest.spyOn(Date, 'now');
+    const times = ['2026-01-01T00:00:00.001Z', '2026-01-01T00:00:00.001Z', '2026-01-01T00:00:00.002Z'];
+    for (const time of times) {
+      now.mockReturnValue(Date.parse(time));
+      logger.info('');
+    }
+    await nextTurn();
+    const lines = written.join('').trim().split('\n');
+    expect(lines.map((line) => (JSON.parse(line) as { time: string }).time)).toEqual(times);
+  });
+
+  it('has what is logged in one turn written at once, and nothing twice', async () => {
+    const logger = createLogger('a-service', 'info');
+    logger.info('one');
+    logger.info('two');
+    expect(written).toEqual([]);
+    await nextTurn();
+    expect(written.map((text) => text.split('\n').length - 1)).toEqual([2]);
+    logger.info('three');
+    await nextTurn();
+    await nextTurn();
+    expect(written.length).toBe(2);
+    expect(written[1]).toMatch(/^\{[^\n]+three[^\n]+\n$/);
+  });
+
+  it('has nothing below its level', async () => {
+    const logger = createLogger('a-service', 'warn');
+    logger.info('one');
+    logger.warn('two');
+    await nextTurn();
+    expect(written.join('')).toMatch(/^\{[^\n]+two[^\n]+\n$/);
+  });
+});

@@ -1,0 +1,375 @@
+/** The feed of a service, as promises that each service's tests hold it to. */
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { connectionOf } from '@task-manager/runtime/postgres/database';
+import pg from 'pg';
+import { serve, type TestService } from './harness.ts';
+import { absentId, type Answer, json, newBodies, open, send, type Subject } from './subject.ts';
+
+interface Event {
+  id: string;
+  type: string;
+  subject: string;
+  data: { id: string; version: number };
+}
+interface Page {
+  items: Event[];
+  nextCursor: string | null;
+}
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+export function publishesItsFeed(subject: Subject): void {
+  const { name, create, batch, list, prefix, text, events } = subject;
+  const newBody = newBodies(subject);
+  const schema = name.replaceAll('-', '_');
+  let service: TestService;
+  let feedUrl: string;
+
+  beforeAll(async () => {
+    service = await serve(name, subject.handlers);
+    feedUrl = `${service.url}${prefix}${list}/feed`;
+  });
+  afterAll(() => service.stop());
+
+  /** Where a new one is. */
+  async function make(): Promise<string> {
+    const { headers } = await send(service.url + prefix + create, 'POST', json, JSON.stringify(newBody()));
+    return service.url + String(headers.location);
+  }
+
+  async function read(query = ''): Promise<Page> {
+    const { status, body } = await send(`${feedUrl}?${query}`, 'GET');
+    expect(status).toBe(200);
+    return body as unknown as Page;
+  }
+
+  /** Where the feed ends now. */
+  async function end(): Promise<string> {
+    return (await read('cursor=latest')).nextCursor ?? '0-0';
+  }
+
+  const idOf = (url: string) => url.split('/').at(-1) ?? '';
+  const told = ({ items }: Page) => items.map(({ type, data: { id, version } }) => [type, id, version]);
+
+  describe('the feed', () => {
+    it('is empty, and has no cursor, before anything has happened', async () => {
+      const fresh = await serve(name, subject.handlers);
+      for (const query of ['', '?cursor=latest']) {
+        const { body } = await send(`${fresh.url}${prefix}${list}/feed${query}`, 'GET');
+        expect(body).toEqual({ items: [], nextCursor: null });
+      }
+      await fresh.stop();
+    });
+
+    it('tells each change once, in order, and nothing of what was refused', async () => {
+      const cursor = await end();
+      const url = await make();
+      await send(url, 'PATCH', json, JSON.stringify({ [text]: 'Changed' }));
+      await send(url, 'PATCH', json, JSON.stringify({ [text]: '' }));
+      await send(url, 'PATCH', { ...json, 'If-Match': '"1"' }, '{}');
+      await send(url, 'DELETE', { 'If-Match': '"1"' });
+      await send(url, 'DELETE');
+      await send(url, 'DELETE');
+      await send(service.url + prefix + create, 'POST', json, '{}');
+      const page = await read(`cursor=${cursor}`);
+      const id = idOf(url);
+      expect(told(page)).toEqual([
+        [events.created, id, 1],
+        [events.changed, id, 2],
+        [events.deleted, id, 2],
+      ]);
+      expect(page.items[0]).toEqual({
+        specversion: '1.0',
+        id: expect.any(String),
+        source: list,
+        type: events.created,
+        subject: id,
+        time: expect.stringMatching(/Z$/),
+        datacontenttype: 'application/json',
+        data: { id, version: 1 },
+      });
+      expect(page.nextCursor).toBe(page.items.at(-1)?.id);
+    });
+
+    it('tells nothing of what conflicts, or is a replay', async () => {
+      const conflict = JSON.stringify(await subject.conflicts(service.url + prefix));
+      const cursor = await end();
+      const url = await make();
+      const keyed = { ...json, 'Idempotency-Key': 'told once' };
+      const [first, second] = [JSON.stringify(newBody()), JSON.stringify(newBody())];
+      const post = (headers: Record<string, string>, body: string) =>
+        send(service.url + prefix + create, 'POST', headers, body);
+      const { body: made } = await post(keyed, first);
+      const answers = [
+        await post(keyed, first),
+        await post(keyed, second),
+        await post(json, conflict),
+        await send(url, 'PATCH', json, conflict),
+      ];
+      expect(answers.map(({ status }) => status)).toEqual([201, 422, 409, 409]);
+      expect((await read(`cursor=${cursor}`)).items.map((event) => event.subject)).toEqual([idOf(url), made.id]);
+    });
+
+    if (batch) {
+      it('tells of each one of a batch', async () => {
+        const cursor = await end();
+        const items = [newBody(), newBody(), newBody()];
+        const { body } = await send(service.url + prefix + batch, 'POST', json, JSON.stringify({ items }));
+        const ids = (body.items as { id: string }[]).map(({ id }) => id);
+        const page = await read(`cursor=${cursor}`);
+        expect(told(page).sort()).toEqual(ids.map((id) => [events.created, id, 1]).sort());
+      });
+    }
+
+    it('leads by Link from the oldest event to the newest, with the prefix and the limit that were asked for', async () => {
+      const fresh = await serve(name, subject.handlers);
+      for (let made = 0; made < 4; made++) {
+        await send(fresh.url + prefix + create, 'POST', json, JSON.stringify(newBody()));
+      }
+      const whole = (await send(`${fresh.url}${prefix}${list}/feed?limit=100`, 'GET')).body.items;
+      for (const server of new Set([prefix, ''])) {
+        const seen: Event[] = [];
+        let next = `${server}${list}/feed?limit=3`;
+        for (;;) {
+          const { headers, body }: Answer = await send(fresh.url + next, 'GET');
+          const { items, nextCursor } = body as unknown as Page;
+          expect(headers.link).toBe(`<${server}${list}/feed?limit=3&cursor=${nextCursor}>; rel="next"`);
+          if (items.length === 0) break;
+          seen.push(...items);
+          next = `${server}${list}/feed?limit=3&cursor=${nextCursor}`;
+        }
+        expect(seen).toHaveLength(4);
+        expect(seen).toEqual(whole);
+      }
+      await fresh.stop();
+    });
+
+    it('answers 304 until there is more', async () => {
+      const url = `${feedUrl}?cursor=${await end()}`;
+      const known = { 'If-None-Match': String((await send(url, 'GET')).headers.etag) };
+      expect(await send(url, 'GET', known)).toMatchObject({ status: 304, text: '' });
+      await make();
+      expect((await send(url, 'GET', known)).status).toBe(200);
+    });
+
+    it('is read on from any event, a page at a time', async () => {
+      const cursor = await end();
+      const ids: string[] = [];
+      for (let index = 0; index < 5; index++) ids.push(idOf(await make()));
+      const seen: string[] = [];
+      let page = await read(`cursor=${cursor}&limit=2`);
+      while (page.items.length > 0) {
+        seen.push(...page.items.map((event) => event.subject));
+        page = await read(`cursor=${page.nextCursor}&limit=2`);
+      }
+      expect(seen).toEqual(ids);
+      expect(page.nextCursor).toBe(await end());
+      const all = await read(`cursor=${cursor}`);
+      const later = { 'Last-Event-ID': all.items[3]?.id ?? '' };
+      const { body } = await send(`${feedUrl}?cursor=${cursor}`, 'GET', later);
+      expect((body as unknown as Page).items).toEqual(all.items.slice(4));
+    });
+
+    it('leaves nothing out and repeats nothing when transactions end in another order than they began', async () => {
+      const writers = Array.from({ length: 4 }, () => new pg.Client(connectionOf(service.environment)));
+      await Promise.all(writers.map((writer) => writer.connect()));
+      const cursor = await end();
+      const seen: number[] = [];
+      const done = new AbortController();
+      const reading = (async () => {
+        let after = cursor;
+        for (;;) {
+          const isLast = done.signal.aborted;
+          const { items, nextCursor } = await read(`cursor=${after}&limit=3`);
+          seen.push(...items.map(({ data }) => data.version));
+          after = nextCursor ?? after;
+          if (isLast && items.length === 0) return;
+        }
+      })();
+      let number = 1000;
+      const write = async (writer: pg.Client) => {
+        number += 1;
+        await writer.query(
+          `insert into ${schema}.events (type, subject, version) values ($1, gen_random_uuid(), ${number})`,
+          [events.changed],
+        );
+      };
+      for (let round = 0; round < 20; round++) {
+        for (const writer of writers) await writer.query('begin');
+        for (const writer of writers) await write(writer);
+        // The first to begin is the last to end.
+        for (const writer of [...writers].reverse()) {
+          await write(writer);
+          await sleep(3);
+          await writer.query(round % 5 === 4 ? 'rollback' : 'commit');
+        }
+      }
+      await Promise.all(writers.map((writer) => writer.end()));
+      done.abort();
+      await reading;
+      const { rows } = await service.db.pool.query<{ version: number }>(
+        `select version from ${schema}.events where version > 1000 order by transaction_id, position`,
+      );
+      expect(seen).toEqual(rows.map(({ version }) => version));
+      expect(seen.length).toBe(16 * 8);
+    });
+
+    it('waits for an event when it is asked to, and only so long', async () => {
+      await make();
+      const cursor = await end();
+      expect(await read(`cursor=${cursor}&wait=1`)).toEqual({ items: [], nextCursor: cursor });
+      const waiting = [read(`cursor=${cursor}&wait=20`), read('cursor=latest&wait=20')];
+      await sleep(150);
+      const id = idOf(await make());
+      for (const page of await Promise.all(waiting)) expect(page.items.map((event) => event.subject)).toEqual([id]);
+    });
+
+    it('waits only so long when garbage is collected meanwhile', async () => {
+      await make();
+      const cursor = await end();
+      const waiting = read(`cursor=${cursor}&wait=1`);
+      for (let round = 0; round < 8; round++) {
+        await sleep(100);
+        collectGarbage();
+      }
+      expect(await waiting).toEqual({ items: [], nextCursor: cursor });
+    });
+
+    it('refuses a cursor, a wait and an event id that are none, with their place', async () => {
+      for (const [query, pointer] of [
+        ...['', 'x', '1', '1-', '-1', '1-1-1', '1--1', '0x1-1', '01-1', '1-08', 'LATEST', 'latest-1'].map(
+          (cursor) => [`cursor=${cursor}`, '/query/cursor'] as const,
+        ),
+        ['cursor=9999999999999999999-1', '/query/cursor'],
+        ['wait=21', '/query/wait'],
+        ['wait=-1', '/query/wait'],
+        ['wait=0.5', '/query/wait'],
+        ['wait=', '/query/wait'],
+        ['limit=101', '/query/limit'],
+        ['limit=0', '/query/limit'],
+      ] as const) {
+        const { status, body } = await send(`${feedUrl}?${query}`, 'GET');
+        const errors = expect.arrayContaining([expect.objectContaining({ pointer })]);
+        expect({ query, status, errors: body.errors }).toMatchObject({ status: 400, errors });
+      }
+      for (const id of ['x', '1', 'latest']) {
+        const { status, body } = await send(feedUrl, 'GET', { 'Last-Event-ID': id });
+        const errors = expect.arrayContaining([expect.objectContaining({ pointer: '/headers/last-event-id' })]);
+        expect({ id, status, errors: body.errors }).toMatchObject({ status: 400, errors });
+      }
+      expect(await read('cursor=999999999999999999-999999999999999999')).toMatchObject({ items: [] });
+    });
+  });
+
+  describe('the event stream', () => {
+    it('tells what has happened and then what happens, to each who listens', async () => {
+      const cursor = await end();
+      const before = idOf(await make());
+      const streams = await Promise.all([1, 2, 3].map(() => listen(`${feedUrl}?cursor=${cursor}`)));
+      const after = idOf(await make());
+      for (const stream of streams) {
+        const [first, second] = [await stream.next(), await stream.next()];
+        expect([first.subject, second.subject]).toEqual([before, after]);
+        stream.close();
+      }
+    });
+
+    it('says first how soon to come back when it breaks off', async () => {
+      const stream = await open(`${feedUrl}?cursor=latest`, 'GET', { Accept: 'text/event-stream' });
+      const [first] = (await once(stream, 'data')) as [Buffer];
+      expect(first.toString()).toBe('retry: 1000\n\n');
+      // It has no next request.
+      expect(stream.headers).toMatchObject({ 'content-type': 'text/event-stream; charset=utf-8', connection: 'close' });
+      stream.destroy();
+    });
+
+    it('goes on after the event that was the last to be heard', async () => {
+      const cursor = await end();
+      const ids = [idOf(await make()), idOf(await make()), idOf(await make())];
+      const { items } = await read(`cursor=${cursor}`);
+      const stream = await listen(`${feedUrl}?cursor=${cursor}`, { 'Last-Event-ID': items[0]?.id ?? '' });
+      expect([(await stream.next()).subject, (await stream.next()).subject]).toEqual(ids.slice(1));
+      stream.close();
+    });
+
+    it('sends more than a page has', async () => {
+      const cursor = await end();
+      await service.db.pool.query(
+        `insert into ${schema}.events (type, subject, version) select $1, $2, number from generate_series(1, 250) as number`,
+        [events.changed, absentId],
+      );
+      const stream = await listen(`${feedUrl}?cursor=${cursor}`);
+      const versions: number[] = [];
+      while (versions.length < 250) versions.push((await stream.next()).data.version);
+      expect(versions).toEqual(Array.from({ length: 250 }, (_, index) => index + 1));
+      stream.close();
+    });
+
+    it('is sent only to those who like it best, and to nobody from a place that is none', async () => {
+      for (const Accept of ['*/*', 'application/json', 'text/event-stream;q=0.5, application/json']) {
+        expect((await send(feedUrl, 'GET', { Accept })).headers['content-type']).toMatch('application/json');
+      }
+      expect((await send(`${feedUrl}?cursor=x`, 'GET', { Accept: 'text/event-stream' })).status).toBe(400);
+    });
+
+    it('ends when the service stops, and so does all waiting', async () => {
+      const stopping = await serve(name, subject.handlers);
+      try {
+        const url = `${stopping.url}${list}/feed`;
+        const stream = await listen(url);
+        const waiting = send(`${url}?wait=20`, 'GET');
+        await sleep(100);
+        stopping.health.stop();
+        expect((await waiting).body).toEqual({ items: [], nextCursor: null });
+        await stream.ended();
+      } finally {
+        await stopping.stop();
+      }
+    });
+
+    it('has headers and nothing else for HEAD', async () => {
+      const { status, headers, text: body } = await send(feedUrl, 'HEAD', { Accept: 'text/event-stream' });
+      expect([status, headers['content-type'], body]).toEqual([200, 'text/event-stream; charset=utf-8', '']);
+    });
+  });
+
+  /** Listens as an EventSource does. */
+  async function listen(url: string, headers: Record<string, string> = {}) {
+    const response = await open(url, 'GET', { Accept: 'text/event-stream', ...headers });
+    // Whoever closes it breaks it off.
+    response.on('error', () => undefined);
+    expect([response.statusCode, response.headers['content-type']]).toEqual([200, 'text/event-stream; charset=utf-8']);
+    expect(response.headers['cache-control']).toBe('no-cache');
+    for (const header of ['etag', 'link', 'content-length']) expect(response.headers).not.toHaveProperty(header);
+    const closed = new Promise((resolve) => response.once('close', resolve));
+    const chunks = response.setEncoding('utf8').iterator({ destroyOnReturn: false });
+    let received = '';
+    return {
+      async ended() {
+        response.resume();
+        await closed;
+      },
+      close: () => response.destroy(),
+      async next(): Promise<Event> {
+        for (;;) {
+          const [, whole, id, type, data = ''] =
+            /^((?:retry: \d+\n\n|:\n\n)*id: (.*)\nevent: (.*)\ndata: (.*)\n\n)/.exec(received) ?? [];
+          if (whole !== undefined) {
+            received = received.slice(whole.length);
+            const event = JSON.parse(data) as Event;
+            expect([event.id, event.type]).toEqual([id, type]);
+            return event;
+          }
+          const { done, value } = (await chunks.next()) as IteratorResult<string, undefined>;
+          if (done) throw new Error('the stream has ended');
+          received += value;
+        }
+      },
+    };
+  }
+}

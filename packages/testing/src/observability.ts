@@ -1,0 +1,183 @@
+/** What an operator sees of a service: a line of the log for each request, and what is measured. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { DatabaseUnavailable } from '@task-manager/runtime/postgres/database';
+import { pino } from 'pino';
+import { keepLog, listen, serve, type LogLine, type TestService } from './harness.ts';
+import { absentId, json, listingBy, send, type Subject } from './subject.ts';
+
+export function canBeWatched(subject: Subject): void {
+  const { name, create, list, prefix, listOperation } = subject;
+  const kept = keepLog();
+  let service: TestService;
+  let base: string;
+
+  beforeAll(async () => {
+    service = await serve(name, subject.handlers, { logger: kept.logger });
+    base = service.url + prefix;
+  });
+  afterAll(() => service.stop());
+
+  /** The line of the request that is sent now. */
+  async function logged(method: string, path: string, headers = {}, body?: string): Promise<LogLine | undefined> {
+    const before = kept.lines.length;
+    const { headers: answered } = await send(base + path, method, headers, body);
+    const written = kept.lines.slice(before).filter(({ msg }) => msg === 'request');
+    expect(written.length).toBe(1);
+    expect(written[0]?.requestId).toBe(answered['x-request-id']);
+    return written[0];
+  }
+
+  describe('the log', () => {
+    it('says of a request what it was and how it ended', async () => {
+      const begin = performance.now();
+      const line = await logged('GET', `${list}?limit=1`, { 'X-Request-Id': 'look-for-me' });
+      const passedMs = performance.now() - begin;
+      expect(line).toEqual({
+        level: 30,
+        time: expect.any(Number),
+        pid: expect.any(Number),
+        hostname: expect.any(String),
+        requestId: 'look-for-me',
+        operation: listOperation,
+        method: 'GET',
+        path: prefix + list,
+        status: 200,
+        durationMs: expect.any(Number),
+        msg: 'request',
+      });
+      expect(line).toMatchObject({ durationMs: Math.floor(line?.durationMs ?? NaN) });
+      expect(line?.durationMs).toBeGreaterThanOrEqual(0);
+      expect(line?.durationMs).toBeLessThanOrEqual(Math.ceil(passedMs));
+    });
+
+    it('has the method that was asked for, and no operation where there is none', async () => {
+      expect(await logged('HEAD', list)).toMatchObject({ method: 'HEAD', status: 200 });
+      const nowhere = await logged('PUT', '/nowhere?secret');
+      expect(nowhere).toMatchObject({ level: 30, method: 'PUT', path: `${prefix}/nowhere`, status: 404 });
+      expect(nowhere).not.toHaveProperty('operation');
+    });
+
+    it('has what is asked for all the time below its usual level', async () => {
+      for (const path of ['/health', '/health/live']) expect(await logged('GET', path)).toMatchObject({ level: 20 });
+      expect(await logged('GET', `${list}/feed?limit=1`)).toMatchObject({ level: 30, status: 200 });
+      expect(await logged('GET', `${list}/feed?limit=1&wait=0`)).toMatchObject({ level: 20, status: 200 });
+      expect(await logged('GET', `${list}/feed?limit=none&wait=0`)).toMatchObject({ level: 30, status: 400 });
+      for (const path of ['/health/more', '/my-health']) expect(await logged('GET', path)).toMatchObject({ level: 30 });
+    });
+
+    it('tells what went wrong: as an error, or as a warning while the database is away', async () => {
+      const failing = keepLog();
+      let failure = new Error('a bug');
+      const broken = await serve(
+        name,
+        listingBy(subject, () => Promise.reject(failure)),
+        { logger: failing.logger },
+      );
+      await send(broken.url + list, 'GET');
+      expect(failing.lines.at(-1)).toMatchObject({ level: 50, status: 500, err: { message: 'a bug' } });
+      failure = new DatabaseUnavailable('away', { cause: new Error('the reason') });
+      await send(broken.url + list, 'GET');
+      expect(failing.lines.at(-1)).toMatchObject({
+        level: 40,
+        status: 503,
+        err: { message: expect.stringMatching('away') },
+      });
+      broken.health.reason = 'not yet';
+      await send(`${broken.url}/health`, 'GET');
+      expect(failing.lines.at(-1)).toMatchObject({ level: 20, status: 503 });
+      await broken.stop();
+      await send(base + create, 'POST', json, '{');
+      expect(kept.lines.at(-1)).toMatchObject({ level: 30, status: 400 });
+      expect(kept.lines.at(-1)).not.toHaveProperty('err');
+    });
+
+    it('says of one whom its client left', async () => {
+      const leaving = keepLog();
+      const waiting = await serve(
+        name,
+        listingBy(subject, async ({ db }) => {
+          await db.query({ text: 'select pg_sleep(0.3)' });
+          return { status: 200, body: { items: [], nextCursor: null } };
+        }),
+        { logger: leaving.logger },
+      );
+      const left = AbortSignal.timeout(50);
+      await expect(fetch(waiting.url + list, { signal: left })).rejects.toThrow();
+      while (leaving.lines.length === 0) await send(`${waiting.url}/health/live`, 'GET');
+      const [line] = leaving.lines.filter(({ operation }) => operation === listOperation);
+      expect(line).toMatchObject({ aborted: true, operation: listOperation });
+      await waiting.stop();
+    });
+
+    it('has nothing below its level', async () => {
+      const lines: string[] = [];
+      const logger = pino({ level: 'warn' }, { write: (line: string) => lines.push(line) });
+      const quiet = await serve(name, subject.handlers, { logger });
+      await send(quiet.url + list, 'GET');
+      await send(`${quiet.url}/nowhere`, 'GET');
+      expect(lines).toEqual([]);
+      await quiet.stop();
+    });
+  });
+
+  describe('what is measured', () => {
+    let url: string;
+    beforeAll(async () => {
+      url = await listen(service.metrics.server);
+    });
+    afterAll(() => {
+      service.metrics.server.close();
+    });
+
+    it('is served on a port of its own, as Prometheus reads it', async () => {
+      const answer = await send(`${url}/metrics`, 'GET');
+      expect(answer).toMatchObject({
+        status: 200,
+        headers: { 'content-type': expect.stringMatching(/^text\/plain; version=/) },
+      });
+      expect(answer.text).toContain('nodejs_eventloop_lag_seconds');
+      expect(answer.text).toContain('process_resident_memory_bytes');
+      for (const path of ['/', '/metrics/', '/health']) expect((await send(url + path, 'GET')).status).toBe(404);
+      expect((await send(`${base}/metrics`, 'GET')).status).toBe(404);
+    });
+
+    it('is each request, by operation and status, in the time that it took', async () => {
+      const counts = async () => {
+        const { text } = await send(`${url}/metrics`, 'GET');
+        const lines = [...text.matchAll(/^http_request_duration_seconds_(\w+)\{(.*)\} (.+)$/gm)];
+        return new Map(lines.map(([, kind, labels, value]) => [`${kind} ${labels}`, Number(value)]));
+      };
+      const before = await counts();
+      await send(base + list, 'GET');
+      await send(`${base}${list}/${absentId}`, 'GET');
+      await send(`${base}/nowhere`, 'GET');
+      const after = await counts();
+      const more = (labels: string) => (after.get(labels) ?? 0) - (before.get(labels) ?? 0);
+      const listed = `operation="${listOperation}",status="200"`;
+      expect(more(`count ${listed}`)).toBe(1);
+      expect(more('count operation="none",status="404"')).toBe(1);
+      expect(more(`sum ${listed}`)).toBeGreaterThan(0);
+      expect(more(`sum ${listed}`)).toBeLessThan(10);
+      const buckets = [...after.keys()].filter((key) => key.startsWith('bucket') && key.endsWith(listed));
+      const bounds = buckets.map((key) => /le="([^"]+)"/.exec(key)?.[1]);
+      const most = ['0.001', '0.0025', '0.005', '0.01', '0.025', '0.05', '0.1', '0.25', '0.5', '1', '2.5', '+Inf'];
+      expect(bounds).toEqual(most);
+    });
+
+    it('is the pool: what is in use, what is idle, and who waits', async () => {
+      const pool = async () => {
+        const { text } = await send(`${url}/metrics`, 'GET');
+        expect(text).toMatch(/^# HELP pg_pool_connections .*in use, idle/m);
+        const lines = [...text.matchAll(/^pg_pool_connections\{state="(\w+)"\} (\d+)$/gm)];
+        return Object.fromEntries(lines.map(([, state, value]) => [state, Number(value)])) as object;
+      };
+      const { max } = service.db.pool.options;
+      const clients = await Promise.all(Array.from({ length: max }, () => service.db.pool.connect()));
+      const waiting = service.db.pool.connect();
+      expect(await pool()).toEqual({ used: max, idle: 0, waiting: 1 });
+      for (const client of clients) client.release();
+      (await waiting).release();
+      expect(await pool()).toEqual({ used: 0, idle: max, waiting: 0 });
+    });
+  });
+}

@@ -1,0 +1,67 @@
+/** Built services as processes, as an orchestrator runs them. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Environment } from '@task-manager/runtime/config';
+
+export interface Process {
+  child: ChildProcess;
+  url: string;
+  metricsUrl: string;
+  exited: Promise<number | null>;
+  /** What it has written to standard output and standard error. */
+  output(): string;
+}
+
+/** Starts a service on the database of this environment, on free ports unless `overrides` names them. */
+export async function runService(
+  name: string,
+  environment: Environment,
+  overrides: Record<string, string | number> = {},
+): Promise<Process> {
+  const ports = { PORT: await freePort(), METRICS_PORT: await freePort() };
+  const given = { ...environment, LOG_LEVEL: 'info', ...ports, ...overrides };
+  const child = spawn(
+    process.execPath,
+    [fileURLToPath(new URL(`../../../services/${name}/dist/main.js`, import.meta.url))],
+    {
+      env: Object.fromEntries(Object.entries(given).map(([variable, value]) => [variable, String(value)])),
+    },
+  );
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (output += data.toString()));
+  return {
+    child,
+    url: `http://127.0.0.1:${given.PORT}`,
+    metricsUrl: `http://127.0.0.1:${given.METRICS_PORT}`,
+    exited: once(child, 'close').then(([code]) => code as number | null),
+    output: () => output,
+  };
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Asks until the answer has the status; fails after the time. */
+export async function untilStatus(status: number, url: string, timeoutMs = 25_000): Promise<Response> {
+  let response: Response | undefined;
+  await until(async () => (response = await fetch(url).catch(() => undefined))?.status === status, timeoutMs);
+  return response as Response;
+}
+
+/** Looks until it is so; fails after the time. Without an end to it, jest would not end after a test that failed. */
+export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 25_000): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`was not so within ${timeoutMs} ms: ${String(condition)}`);
+    await sleep(20);
+  }
+}

@@ -1,0 +1,75 @@
+/** The README's typed client, as a stranger has it: copied beside `generated/`, compiled strictly, and run. */
+import { execFile } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import ts from 'typescript';
+import { startSystem, type System } from '@task-manager/testing/system';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const [, example = ''] = /^```ts\n([^]*?)^```/m.exec(readFileSync(`${root}README.md`, 'utf8')) ?? [];
+
+const folder = mkdtempSync(join(tmpdir(), 'task-manager-client-'));
+const file = join(folder, 'client.ts');
+// With them the list has a second page.
+const errands = Array.from({ length: 100 }, (_, n) => ({ title: `Errand ${n}`, status: 'in-progress' }));
+let system: System;
+let program: ts.Program;
+
+beforeAll(async () => {
+  system = await startSystem();
+  // Before the compiler holds this process up: a connection that idles as long is closed by the gateway.
+  const body = JSON.stringify({ items: errands });
+  await fetch(`${system.url}/tasks/batch`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body });
+  cpSync(`${root}generated`, join(folder, 'generated'), { recursive: true });
+  symlinkSync(`${root}node_modules`, join(folder, 'node_modules'));
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+  writeFileSync(file, example.replace('http://localhost:8080', system.url));
+  program = ts.createProgram([file], {
+    strict: true,
+    noUncheckedIndexedAccess: true,
+    exactOptionalPropertyTypes: true,
+    target: ts.ScriptTarget.ES2023,
+    module: ts.ModuleKind.NodeNext,
+    lib: ['lib.es2023.d.ts', 'lib.dom.d.ts', 'lib.dom.iterable.d.ts'],
+    types: [],
+  });
+});
+afterAll(async () => {
+  await system.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe('the typed client in README.md', () => {
+  it('compiles', () => {
+    const complaints = ts.getPreEmitDiagnostics(program);
+    expect(complaints.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))).toEqual([]);
+  });
+
+  it('knows the type of everything in it', () => {
+    const checker = program.getTypeChecker();
+    const types = new Map<string, ts.Type>();
+    const visit = (node: ts.Node) => {
+      if (ts.isImportDeclaration(node) || ts.isTypeNode(node)) return;
+      if (ts.isIdentifier(node)) types.set(node.text, checker.getTypeAtLocation(node));
+      ts.forEachChild(node, visit);
+    };
+    visit(program.getSourceFile(file) as ts.SourceFile);
+    expect(types.size).toBeGreaterThan(20);
+    const untyped = [...types].filter(([, { flags }]) => flags & (ts.TypeFlags.Any | ts.TypeFlags.Unknown));
+    expect(untyped.map(([name]) => name)).toEqual([]);
+  });
+
+  it('tells what was refused, changes a task once, and lists each task once', async () => {
+    program.emit();
+    const { stdout } = await promisify(execFile)(process.execPath, [join(folder, 'client.js')]);
+    const [refused, changed, conflict, ...listed] = stdout.trimEnd().split('\n');
+    expect(refused).toBe('/body/title must NOT have fewer than 1 characters');
+    expect([changed, conflict]).toEqual(['in-progress', 'Somebody was faster.']);
+    const titles = [...errands.map(({ title }) => title), 'Call the plumber'];
+    expect(listed.sort()).toEqual(titles.map((title) => `${title} some day`).sort());
+  });
+});
