@@ -143,7 +143,7 @@ async function slow(_stage: Stage, random: Random, { proxy }: StagedReplica): Pr
 }
 
 /** By which statements are known on the wire: all that write, and the end of a transaction. */
-const writes = ['commit', 'insert-', 'update-', 'delete-', 'keep-idempotency-key', 'move-users-cursor'];
+const writes = ['commit', 'insert-', 'update-', 'delete-', 'store-idempotency-key', 'move-users-cursor'];
 
 async function loseAnswers(_stage: Stage, random: Random, { proxy }: StagedReplica): Promise<void> {
   for (let times = random.integer(5, 15); times > 0; times--) {

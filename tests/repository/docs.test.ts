@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inspect, promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { lookUp, readContract } from '@task-manager/runtime/contract/document';
+import { resolve, readContract } from '@task-manager/runtime/contract/document';
 import { referenceOf } from '@task-manager/runtime/docs/reference';
 import type { Sample } from '@task-manager/runtime/docs/samples';
 import { startSandbox, type System } from '@task-manager/testing/system';
@@ -96,9 +96,9 @@ describe.each(pages)('the samples of $name', ({ name, base, contract }) => {
 describe('every problem', () => {
   const problems = pages.flatMap(({ contract: { document } }) =>
     Object.values(document.components.responses).flatMap((response) => {
-      const { description, content } = lookUp(document, response);
+      const { description, content } = resolve(document, response);
       const examples = Object.values(content?.['application/problem+json']?.examples ?? {});
-      return examples.map((each) => ({ description, ...lookUp(document, each) }));
+      return examples.map((each) => ({ description, ...resolve(document, each) }));
     }),
   );
   const byType = new Map(problems.map(({ value, ...rest }) => [value.type as string, { ...rest, ...value }]));

@@ -9,8 +9,9 @@ import { once } from 'node:events';
 import http, { type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { askForBody, createEdge } from '@task-manager/runtime/http/server';
-import { Refused } from '@task-manager/runtime/errors';
+import { HttpError } from '@task-manager/runtime/errors';
+import { sendContinue } from '@task-manager/runtime/http/body';
+import { createHttpServer } from '@task-manager/runtime/http/server';
 import { parse } from 'yaml';
 
 export interface Route {
@@ -101,11 +102,11 @@ export async function startGateway(options: {
     else if (!route) sendProblem(request, response, 404, 'The gateway has no route for this host and path.');
     else void dispatch(request, response, inTurn(replicas, route.service), agent);
   };
-  const refuse = (request: IncomingMessage, response: ServerResponse, { status, message }: Refused) => {
+  const refuse = (request: IncomingMessage, response: ServerResponse, { status, message }: HttpError) => {
     sendProblem(request, response, status, message);
   };
   // The bounds of the services, and their judgement of what is a request: so none means another thing behind it.
-  const server = createEdge({ serve, refuse });
+  const server = createHttpServer({ serve, reject: refuse });
   server.listen(options.port, host);
   await once(server, 'listening').catch((error: unknown) => {
     const reason =
@@ -216,9 +217,9 @@ function forward(
   const abandon = () => upstream.destroy();
   response.once('close', abandon);
   upstream.once('timeout', abandon);
-  let refusal: Refused | undefined;
+  let refusal: HttpError | undefined;
   request.on('error', (error) => {
-    if (error instanceof Refused) refusal = error;
+    if (error instanceof HttpError) refusal = error;
     abandon();
   });
   sendBody(request, response, upstream, connections);
@@ -264,7 +265,7 @@ function sendBody(
   }
   upstream.once('socket', (socket) =>
     socket.once('connect', () => {
-      askForBody(request, response);
+      sendContinue(request, response);
       request.pipe(upstream);
     }),
   );

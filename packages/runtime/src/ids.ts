@@ -1,10 +1,10 @@
 import { randomFillSync, randomInt } from 'node:crypto';
 import { v7 } from 'uuid';
 
-/** A UUID of version 7 (RFC 9562 §5.7): ids made later by this process sort later. */
+/** A UUID of version 7 (RFC 9562 §5.7). Later ids of this process sort later. */
 export function newId(): string {
   const now = Date.now();
-  // Within a millisecond the ids count on (§6.2, method 1), and so they do when the clock is set back.
+  // Within a millisecond, or when the clock is set back, a counter increases (§6.2, method 1).
   if (now > msecs) seq = randomInt(2 ** 31);
   else seq += 1;
   msecs = Math.max(now, msecs);
@@ -14,7 +14,6 @@ export function newId(): string {
 let msecs = 0;
 let seq = 0;
 
-/** To ask for random bytes costs more than all else of an id: they are asked for by the page. */
 const page = new Uint8Array(4096);
 let used = page.length;
 
@@ -27,7 +26,7 @@ function sixteenBytes(): Uint8Array {
   return page.subarray(used - 16, used);
 }
 
-/** When the id was made: the first 48 bits of a UUID of version 7 are milliseconds since 1970. */
+/** The time in an id: the first 48 bits of a UUID of version 7 are milliseconds since 1970. */
 export function timeOf(id: string): Date {
   return new Date(parseInt(id.slice(0, 8) + id.slice(9, 13), 16));
 }

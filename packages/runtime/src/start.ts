@@ -1,60 +1,105 @@
-/** Listen, keep the database in sight, drain on SIGTERM. */
+/** Runs a service: configuration, database, server, and an orderly shutdown. */
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { CleanedEnv } from 'envalid';
 import pg from 'pg';
-import type { Logger } from 'pino';
-import { connectionOf, serverLimits, type Database } from './postgres/database.ts';
-import type { Environment } from './config.ts';
-import type { Health } from './http/health.ts';
-import type { Metrics } from './http/metrics.ts';
-import { migrate, MigratedPast, type Migrations } from './postgres/migrate.ts';
-import { socketsOf } from './http/slow.ts';
+import { readConfig, type Config, type Variables } from './config.ts';
+import { readContract } from './contract/document.ts';
+import { Health } from './http/health.ts';
+import { createLogger, type Logger } from './http/log.ts';
+import { createMetrics, type Metrics } from './http/metrics.ts';
+import { socketsOf } from './http/server.ts';
+import { connectionOf, Database, serverLimits } from './postgres/database.ts';
+import { migrate, MigratedPast, runtimeMigrations, type Migrations } from './postgres/migrate.ts';
+import { createService } from './service.ts';
 
-export interface Parts {
-  /** What createService() made. */
-  server: Server;
-  db: Database;
-  health: Health;
-  metrics: Metrics;
-  migrations: Migrations;
-  environment: Environment;
-  logger: Logger;
-  /** What the service does besides answering, until the signal. Must not reject. */
-  work?: (signal: AbortSignal) => Promise<void>;
+export interface ServiceOptions<More extends Variables> {
+  /** The folder in `services/`. Contract, schema and migrations have the same name. */
+  name: string;
+  docs?: string;
+  variables?: More;
+  handlers: (parts: Parts<More>) => object;
+  /** Background work until the signal. It must not reject. */
+  background?: (parts: Parts<More>, signal: AbortSignal) => Promise<void>;
 }
 
-/**
- * Runs a service until it is told to stop (SIGTERM or SIGINT; a second one ends it at once). It listens at once, is
- * ready when the database is there and migrated, and not ready whenever the database is away.
- */
-export async function start(parts: Parts): Promise<void> {
-  const { server, db, health, metrics, environment, logger } = parts;
-  // From the first moment: process 1 of a container ignores a signal that nobody listens to.
-  const stopped = stopSignal();
+export interface Parts<More extends Variables> {
+  config: Config & CleanedEnv<More>;
+  db: Database;
+  health: Health;
+  logger: Logger;
+}
+
+/** Runs a service until SIGTERM or SIGINT; a second signal ends it at once. It is ready while the database is. */
+export async function runService<More extends Variables>(options: ServiceOptions<More>): Promise<void> {
+  const { name, docs } = options;
+  const config = readConfig(process.env, options.variables ?? ({} as More));
+  const logger = createLogger(name, config.LOG_LEVEL);
+  const schema = name.replaceAll('-', '_');
+  const db = new Database(config, schema, logger);
+  const health = new Health();
+  const metrics = createMetrics(db);
+  const parts = { config, db, health, logger };
+  const server = createService({
+    contract: readContract(new URL(`generated/${name}.yaml`, root)),
+    ...(docs && { docs: readContract(new URL(`generated/${docs}.yaml`, root)) }),
+    handlers: options.handlers(parts),
+    db,
+    health,
+    metrics,
+    logger,
+    validateResponses: config.VALIDATE_RESPONSES,
+    corsOrigins: config.CORS_ORIGINS,
+    fastPath: config.FAST_PATH,
+    rateLimit: {
+      requests: config.RATE_LIMIT,
+      windowS: config.RATE_LIMIT_WINDOW_S,
+      trustedProxies: config.TRUSTED_PROXIES,
+    },
+  });
+  const migrations = [
+    runtimeMigrations(schema),
+    { folder: new URL(`services/${name}/migrations/`, root), schema, table: 'migrations' },
+  ];
+  await serveUntilStopped(server, metrics, parts, () =>
+    Promise.all([watchDatabase(parts, migrations), options.background?.(parts, health.stopping)]),
+  );
+}
+
+const root = new URL('../../../', import.meta.url);
+
+async function serveUntilStopped(
+  server: Server,
+  metrics: Metrics,
+  { config, db, health, logger }: Parts<Variables>,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  // First, because process 1 of a container ignores a signal without a listener.
+  const stopSignal = nextStopSignal();
   const sockets = socketsOf(server);
-  await listen(server, environment.PORT, 'PORT');
-  await listen(metrics.server, environment.METRICS_PORT, 'METRICS_PORT');
-  logger.info({ port: environment.PORT, metricsPort: environment.METRICS_PORT }, 'listening');
+  await listen(server, config.PORT, 'PORT');
+  await listen(metrics.server, config.METRICS_PORT, 'METRICS_PORT');
+  logger.info({ port: config.PORT, metricsPort: config.METRICS_PORT }, 'listening');
 
-  const working = Promise.all([watchDatabase(parts, health.stopping), parts.work?.(health.stopping)]);
-  await stopped;
+  const working = work();
+  await stopSignal;
 
-  // The order matters: be seen as not ready; let the endpoints forget us; finish what has begun; and only then let go
-  // of the database, which what has begun still needs.
+  // The order matters: become unready, wait until the endpoints have removed the pod, finish the requests in progress, and
+  // only then close the database, which these requests need.
   logger.info('stopping');
   health.stop();
-  await sleep(environment.SHUTDOWN_DELAY_MS);
+  await sleep(config.SHUTDOWN_DELAY_MS);
   const closed = once(server, 'close');
   server.close();
-  // Node closes those that wait for another request, not those that were opened ahead of their first, as proxies do.
+  // Node closes idle connections, except those that a proxy has opened before its first request.
   for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
-  const drained = await Promise.race([
+  const result = await Promise.race([
     Promise.all([closed, working]),
-    sleep(environment.SHUTDOWN_LIMIT_MS, 'late' as const),
+    sleep(config.SHUTDOWN_LIMIT_MS, 'timeout' as const),
   ]);
-  if (drained === 'late') logger.warn({ connections: sockets.size }, 'stopping before all requests have their answers');
-  // One that has fallen silent is not waited for: PostgreSQL ends by itself what it holds for us.
+  if (result === 'timeout') logger.warn({ connections: sockets.size }, 'stopping with requests in progress');
+  // A database that does not respond ends our sessions by itself.
   await Promise.race([db.end(), sleep(1000)]);
   logger.info('stopped');
   process.exit();
@@ -65,31 +110,28 @@ async function listen(server: Server, port: number, variable: string): Promise<v
   try {
     await once(server, 'listening');
   } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code === 'EADDRINUSE' ? 'is taken' : 'cannot be listened on';
-    console.error(`${variable} ${port} ${reason}: stop what uses it, or set ${variable} to another port`);
+    const reason = (error as NodeJS.ErrnoException).code === 'EADDRINUSE' ? 'is in use' : 'cannot be used';
+    console.error(`${variable} ${port} ${reason}: stop the process that uses it, or set ${variable} to another port`);
     process.exit(1);
   }
 }
 
-/**
- * Looks at the database every second over a connection of its own, so that the answer does not wait in the queue of
- * requests, and every quarter of a second while it is away. Each look migrates what is missing, as in a database that was
- * made anew, and finds out whether a newer version has made the tables unusable.
- */
+/** Checks the database on a connection outside the pool, so that readiness does not wait in its queue; migrates it. */
 async function watchDatabase(
-  { db, health, migrations, environment, logger }: Parts,
-  signal: AbortSignal,
+  { config, db, health, logger }: Parts<Variables>,
+  migrations: Migrations[],
 ): Promise<void> {
+  const signal = health.stopping;
   let lastCause = '';
   while (!isAborted(signal)) {
-    // As the pool connects: what would refuse the pool must refuse this one too.
-    const client = new pg.Client({ ...connectionOf(environment), ...serverLimits, application_name: 'health' });
+    // With the options of the pool: what rejects the pool must reject this connection too.
+    const client = new pg.Client({ ...connectionOf(config), ...serverLimits, application_name: 'health' });
     client.on('error', () => undefined);
     try {
       await client.connect();
       while (!isAborted(signal)) {
-        await migrate(client, migrations, logger);
-        db.migrated = true;
+        for (const each of migrations) await migrate(client, each, logger);
+        db.isMigrated = true;
         if (!isAborted(signal) && health.reason !== undefined) {
           health.reason = undefined;
           lastCause = '';
@@ -98,22 +140,19 @@ async function watchDatabase(
         await sleep(1000, undefined, { signal }).catch(() => undefined);
       }
     } catch (error) {
-      if (error instanceof MigratedPast) db.migrated = false;
-      if (!isAborted(signal)) lastCause = notReady(health, logger, error, lastCause);
+      if (error instanceof MigratedPast) db.isMigrated = false;
+      if (!isAborted(signal)) lastCause = setNotReady(health, logger, error, lastCause);
       await sleep(250, undefined, { signal }).catch(() => undefined);
     }
-    // Not waited for: one that has fallen silent never says that it has ended.
     client.end().catch(() => undefined);
   }
 }
 
-/** TypeScript believes that what it has seen once stays so. */
 function isAborted(signal: AbortSignal): boolean {
   return signal.aborted;
 }
 
-/** Says why, once for each cause. */
-function notReady(health: Health, logger: Logger, error: unknown, lastCause: string): string {
+function setNotReady(health: Health, logger: Logger, error: unknown, lastCause: string): string {
   health.reason = reasonOf(error);
   const cause = String(error);
   if (cause !== lastCause) logger.warn({ err: error }, 'not ready');
@@ -122,12 +161,12 @@ function notReady(health: Health, logger: Logger, error: unknown, lastCause: str
 
 function reasonOf(error: unknown): string {
   if (error instanceof MigratedPast) return 'The database belongs to a newer version of the service.';
-  // It was reached, and refused: a wrong password, a missing right, a migration that failed.
-  if (error instanceof pg.DatabaseError) return 'The database cannot be used; the log says why.';
+  // The server has responded: a wrong password, a missing privilege, a failed migration.
+  if (error instanceof pg.DatabaseError) return 'The database cannot be used. The log has the cause.';
   return 'The database cannot be reached.';
 }
 
-async function stopSignal(): Promise<void> {
+async function nextStopSignal(): Promise<void> {
   await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
   for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => process.exit(1));
 }

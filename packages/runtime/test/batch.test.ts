@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { batched, shared } from '@task-manager/runtime/postgres/batch';
 import { Database, DatabaseUnavailable, type Queryable } from '@task-manager/runtime/postgres/database';
-import type { Environment } from '@task-manager/runtime/config';
+import type { Config } from '@task-manager/runtime/config';
 import { createLogger } from '@task-manager/runtime/http/log';
 import type pg from 'pg';
 import { dropDatabase, lookOn, newEnvironment } from '@task-manager/testing/harness';
 
-let environment: Environment;
+let environment: Config;
 let db: Database;
 /** Looks on from outside, and holds what the others need. */
 let onlooker: pg.Client;
@@ -16,7 +16,7 @@ let sent: number[][];
 beforeAll(async () => {
   environment = await newEnvironment('task-service');
   db = new Database(environment, 'task_service', createLogger('test', 'silent'));
-  db.migrated = true;
+  db.isMigrated = true;
   onlooker = await lookOn(environment);
   await onlooker.query(
     'create table task_service.numbers (number int unique deferrable initially deferred check (number > 0))',

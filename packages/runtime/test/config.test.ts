@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { readEnvironment } from '@task-manager/runtime/config';
+import { readConfig } from '@task-manager/runtime/config';
 import { str } from 'envalid';
 
 const least = { POSTGRES_HOST: 'db', POSTGRES_DB: 'tasks', POSTGRES_USER: 'tasker', POSTGRES_PASSWORD: 'secret' };
@@ -17,13 +17,13 @@ function refusalOf(environment: NodeJS.ProcessEnv, more = {}): { lines: string[]
     code = given;
     throw new Error('the process has ended');
   });
-  expect(() => readEnvironment(environment, more)).toThrow('the process has ended');
+  expect(() => readConfig(environment, more)).toThrow('the process has ended');
   return { lines, code };
 }
 
-describe('readEnvironment', () => {
+describe('readConfig', () => {
   it('has a default for all but the database', () => {
-    expect(readEnvironment(least, {})).toEqual({
+    expect(readConfig(least, {})).toEqual({
       ...least,
       PORT: 3000,
       METRICS_PORT: 9464,
@@ -31,7 +31,7 @@ describe('readEnvironment', () => {
       POSTGRES_SSLMODE: 'disable',
       LOG_LEVEL: 'info',
       VALIDATE_RESPONSES: false,
-      FAST_LANE: true,
+      FAST_PATH: true,
       SHUTDOWN_DELAY_MS: 0,
       SHUTDOWN_LIMIT_MS: 30_000,
       CORS_ORIGINS: [],
@@ -46,7 +46,7 @@ describe('readEnvironment', () => {
     ['POSTGRES_SSLMODE', 'verify-full', 'verify-full'],
     ['LOG_LEVEL', 'silent', 'silent'],
     ['VALIDATE_RESPONSES', 'true', true],
-    ['FAST_LANE', 'false', false],
+    ['FAST_PATH', 'false', false],
     ['SHUTDOWN_DELAY_MS', '5000', 5000],
     ['CORS_ORIGINS', '*', ['*']],
     [
@@ -60,12 +60,12 @@ describe('readEnvironment', () => {
     ['RATE_LIMIT_WINDOW_S', '3600', 3600],
     ['TRUSTED_PROXIES', 'loopback, 10.0.0.0/8,192.0.2.1', ['loopback', '10.0.0.0/8', '192.0.2.1']],
   ] as const)('reads %s %s', (name, value, expected) => {
-    expect(readEnvironment({ ...least, [name]: value }, {})[name]).toEqual(expected);
+    expect(readConfig({ ...least, [name]: value }, {})[name]).toEqual(expected);
   });
 
   it('reads what this service needs more', () => {
     const more = { USER_SERVICE_URL: str({ desc: 'where the user service is' }) };
-    expect(readEnvironment({ ...least, USER_SERVICE_URL: 'http://users' }, more).USER_SERVICE_URL).toBe('http://users');
+    expect(readConfig({ ...least, USER_SERVICE_URL: 'http://users' }, more).USER_SERVICE_URL).toBe('http://users');
     expect(refusalOf(least, more)).toEqual({
       lines: ['USER_SERVICE_URL is missing (where the user service is)'],
       code: 1,
@@ -73,50 +73,46 @@ describe('readEnvironment', () => {
   });
 
   it.each([
-    ['PORT', '99999', 'Invalid port input: "99999" (where the service listens)'],
-    ['METRICS_PORT', 'x', 'Invalid port input: "x" (where Prometheus reads the metrics)'],
+    ['PORT', '99999', 'Invalid port input: "99999" (the port of the service)'],
+    ['METRICS_PORT', 'x', 'Invalid port input: "x" (the port of the Prometheus metrics)'],
     [
       'POSTGRES_SSLMODE',
       'prefer',
       '"prefer" is not one of disable, require, verify-full (disable, require (encrypted) or',
     ],
-    ['LOG_LEVEL', 'loud', '"loud" is not one of fatal, error, warn, info, debug, trace, silent (the least level that'],
-    ['VALIDATE_RESPONSES', 'maybe', 'Invalid bool input: "maybe" (whether to hold every answer'],
-    ['FAST_LANE', 'maybe', 'Invalid bool input: "maybe" (whether plainly valid requests'],
-    ['SHUTDOWN_DELAY_MS', 'soon', 'Invalid number input: "soon" (how long to serve on after SIGTERM'],
-    ['SHUTDOWN_LIMIT_MS', 'late', 'Invalid number input: "late" (how long the requests that have begun'],
+    ['LOG_LEVEL', 'loud', '"loud" is not one of fatal, error, warn, info, debug, trace, silent (the lowest level that'],
+    ['VALIDATE_RESPONSES', 'maybe', 'Invalid bool input: "maybe" (whether to validate each response'],
+    ['FAST_PATH', 'maybe', 'Invalid bool input: "maybe" (whether simple valid requests'],
+    ['SHUTDOWN_DELAY_MS', 'soon', 'Invalid number input: "soon" (how long to keep serving after SIGTERM'],
+    ['SHUTDOWN_LIMIT_MS', 'late', 'Invalid number input: "late" (how long requests in progress'],
     [
       'CORS_ORIGINS',
       'https://board.example/',
-      '"https://board.example/" is no origin such as http://localhost:5173 (the',
+      '"https://board.example/" is not an origin such as http://localhost:5173 (the',
     ],
     [
       'CORS_ORIGINS',
       '*,board.example',
-      '"board.example" is no origin such as http://localhost:5173 (the origins whose pages',
+      '"board.example" is not an origin such as http://localhost:5173 (the origins whose pages',
     ],
-    ['RATE_LIMIT', '-1', '"-1" is no whole number from 0 to 1000000000 (how many requests'],
-    ['RATE_LIMIT', '1000000001', '"1000000001" is no whole number from 0 to 1000000000 (how'],
-    ['RATE_LIMIT', '1.5', '"1.5" is no whole number from 0 to 1000000000 (how'],
-    ['RATE_LIMIT', '1e3', '"1e3" is no whole number from 0 to 1000000000 (how'],
-    ['RATE_LIMIT_WINDOW_S', '0', '"0" is no whole number from 1 to 3600 (how long a window is'],
-    ['RATE_LIMIT_WINDOW_S', '3601', '"3601" is no whole number from 1 to 3600 (how long a window is'],
-    [
-      'TRUSTED_PROXIES',
-      '10.0.0.0/33',
-      'invalid range on address: 10.0.0.0/33 (the addresses and networks of the proxies',
-    ],
+    ['RATE_LIMIT', '-1', '"-1" is not an integer between 0 and 1000000000 (requests per'],
+    ['RATE_LIMIT', '1000000001', '"1000000001" is not an integer between 0 and 1000000000 (requests'],
+    ['RATE_LIMIT', '1.5', '"1.5" is not an integer between 0 and 1000000000 (requests'],
+    ['RATE_LIMIT', '1e3', '"1e3" is not an integer between 0 and 1000000000 (requests'],
+    ['RATE_LIMIT_WINDOW_S', '0', '"0" is not an integer between 1 and 3600 (the length of a window'],
+    ['RATE_LIMIT_WINDOW_S', '3601', '"3601" is not an integer between 1 and 3600 (the length of a window'],
+    ['TRUSTED_PROXIES', '10.0.0.0/33', 'invalid range on address: 10.0.0.0/33 (the addresses and networks of proxies'],
   ])('refuses %s %s: it says what may stand there, and what it is for', (name, value, message) => {
     const { lines, code } = refusalOf({ ...least, [name]: value });
     expect(lines).toHaveLength(1);
-    expect(lines[0]).toContain(`${name} is wrong: ${message}`);
+    expect(lines[0]).toContain(`${name} is invalid: ${message}`);
     expect(code).toBe(1);
   });
 
   it('names all that is wrong, a line each', () => {
     expect(refusalOf({ POSTGRES_PORT: '0' }).lines).toEqual([
       'POSTGRES_HOST is missing (the host of PostgreSQL)',
-      'POSTGRES_PORT is wrong: Invalid port input: "0" (the port of PostgreSQL)',
+      'POSTGRES_PORT is invalid: Invalid port input: "0" (the port of PostgreSQL)',
       'POSTGRES_DB is missing (the database)',
       'POSTGRES_USER is missing (the role to connect as)',
       "POSTGRES_PASSWORD is missing (the role's password)",

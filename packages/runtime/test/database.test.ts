@@ -1,13 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { connectionOf, Database, DatabaseUnavailable, sqlState, within } from '@task-manager/runtime/postgres/database';
-import type { Environment } from '@task-manager/runtime/config';
+import {
+  connectionOf,
+  Database,
+  DatabaseUnavailable,
+  sqlState,
+  withTimeout,
+} from '@task-manager/runtime/postgres/database';
+import type { Config } from '@task-manager/runtime/config';
 import { overloaded } from '@task-manager/runtime/errors';
 import type pg from 'pg';
 import { dropDatabase, keepLog, lookOn, newEnvironment } from '@task-manager/testing/harness';
 import { until } from '@task-manager/testing/processes';
 
-let environment: Environment;
+let environment: Config;
 let db: Database;
 /** Looks on from outside. */
 let onlooker: pg.Client;
@@ -16,7 +22,7 @@ const { logger, lines } = keepLog();
 beforeAll(async () => {
   environment = await newEnvironment('task-service');
   db = new Database(environment, 'task_service', logger);
-  db.migrated = true;
+  db.isMigrated = true;
   onlooker = await lookOn(environment);
   await onlooker.query(`
     set role task_service;
@@ -62,13 +68,13 @@ describe('a database', () => {
     await expect(refused).rejects.toThrow(DatabaseUnavailable);
     await expect(refused).rejects.toThrow('The database is not ready yet.');
     expect(fresh.pool.totalCount).toBe(0);
-    fresh.migrated = true;
+    fresh.isMigrated = true;
     expect(await fresh.query(pid)).toEqual([{ pid: expect.any(Number) }]);
     await fresh.end();
   });
 
   it('is connected to as the environment says', () => {
-    const ssl = (POSTGRES_SSLMODE: Environment['POSTGRES_SSLMODE']) =>
+    const ssl = (POSTGRES_SSLMODE: Config['POSTGRES_SSLMODE']) =>
       connectionOf({ ...environment, POSTGRES_SSLMODE }).ssl;
     expect(ssl('disable')).toBe(false);
     expect(ssl('require')).toEqual({ rejectUnauthorized: false });
@@ -155,7 +161,7 @@ describe('an error of a statement', () => {
     ['25P03', false],
   ])('%s leaves its connection: %s', async (code, isLeft) => {
     let process = 0;
-    const failed = db.work().transaction(async (transaction) => {
+    const failed = db.session().transaction(async (transaction) => {
       [{ pid: process }] = (await transaction.query<{ pid: number }>(pid)) as [{ pid: number }];
       await transaction.query(failing(code));
     });
@@ -219,13 +225,13 @@ describe('a transaction', () => {
 
 describe('a piece of work', () => {
   it('gets no answer after its deadline, and sends nothing', async () => {
-    await expect(db.work(performance.now()).query(insert(1))).rejects.toMatchObject({
+    await expect(db.session(performance.now()).query(insert(1))).rejects.toMatchObject({
       constructor: DatabaseUnavailable,
-      cause: { message: expect.stringMatching('no (time left|connection in time)') },
+      cause: { message: expect.stringMatching('no (time left|connection) before the deadline') },
     });
-    const slow = db.work(performance.now() + 100).query({ text: 'select pg_sleep(0.7)' });
+    const slow = db.session(performance.now() + 100).query({ text: 'select pg_sleep(0.7)' });
     await expect(slow).rejects.toThrow(DatabaseUnavailable);
-    const late = db.work(performance.now() + 100).transaction(async (transaction) => {
+    const late = db.session(performance.now() + 100).transaction(async (transaction) => {
       await transaction.query(insert(2));
       await transaction.query({ text: 'select pg_sleep(0.7)' });
     });
@@ -235,9 +241,9 @@ describe('a piece of work', () => {
 
   it('waits for a connection until its deadline, and lets one that comes later go back', async () => {
     const taken = await Promise.all(Array.from({ length: 10 }, () => db.pool.connect()));
-    const waiting = db.work(performance.now() + 100).query(pid);
-    await expect(waiting).rejects.toMatchObject({ cause: { message: 'there was no connection in time' } });
-    const served = db.work(performance.now() + 500).query(pid);
+    const waiting = db.session(performance.now() + 100).query(pid);
+    await expect(waiting).rejects.toMatchObject({ cause: { message: 'no connection before the deadline' } });
+    const served = db.session(performance.now() + 500).query(pid);
     for (const client of taken) client.release();
     expect(await served).toHaveLength(1);
     await until(() => db.pool.idleCount === 10);
@@ -245,22 +251,22 @@ describe('a piece of work', () => {
 
   it('is refused when 250 wait for a connection, unless it has begun', async () => {
     const taken = await Promise.all(Array.from({ length: 10 }, () => db.pool.connect()));
-    const begun = db.work();
+    const begun = db.session();
     const waiting = [begun.query(pid), ...Array.from({ length: 248 }, () => db.query(pid))];
-    expect(db.crowded).toBe(false);
+    expect(db.isQueueFull).toBe(false);
     waiting.push(db.query(pid));
-    expect(db.crowded).toBe(true);
+    expect(db.isQueueFull).toBe(true);
     await expect(db.query(pid)).rejects.toBe(overloaded);
-    await expect(db.work().transaction((transaction) => transaction.query(pid))).rejects.toBe(overloaded);
+    await expect(db.session().transaction((transaction) => transaction.query(pid))).rejects.toBe(overloaded);
     // What nobody waits for, what is shared, and the second statement of what has begun.
-    const others = [db.transaction((transaction) => transaction.query(pid)), db.work(Infinity, true).query(pid)];
+    const others = [db.transaction((transaction) => transaction.query(pid)), db.session(Infinity, true).query(pid)];
     others.push(begun.query(pid));
     for (const client of taken) client.release();
     expect(await Promise.all([...waiting, ...others])).toHaveLength(253);
   });
 
   it('gives each statement the time that is left, and 0.9 s at most', () => {
-    expect(within(100, pid)).toEqual({ ...pid, query_timeout: 100 });
-    expect(within(1700, pid)).toEqual({ ...pid, query_timeout: 900 });
+    expect(withTimeout(100, pid)).toEqual({ ...pid, query_timeout: 100 });
+    expect(withTimeout(1700, pid)).toEqual({ ...pid, query_timeout: 900 });
   });
 });

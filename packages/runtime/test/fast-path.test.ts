@@ -1,12 +1,13 @@
 /** Which requests the fast lane takes and what it makes of them; that both ways answer alike is for lane.ts. */
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Answers } from '@task-manager/runtime/http/dispatch';
+import type { Dispatch } from '@task-manager/runtime/http/dispatch';
 import { readContract } from '@task-manager/runtime/contract/document';
-import { begin, type Outgoing } from '@task-manager/runtime/http/context';
-import { fastLane } from '@task-manager/runtime/http/fast-path';
-import type { Replies } from '@task-manager/runtime/http/respond';
-import { routesOf } from '@task-manager/runtime/contract/router';
+import { contextOf, createContext } from '@task-manager/runtime/http/context';
+import { fastPath } from '@task-manager/runtime/http/fast-path';
+import { Load } from '@task-manager/runtime/http/load-shedding';
+import type { Responder } from '@task-manager/runtime/http/respond';
+import { createRouter } from '@task-manager/runtime/contract/router';
 import express from 'express';
 import { listen } from '@task-manager/testing/harness';
 import { converse, requestOf } from '@task-manager/testing/raw-http';
@@ -15,7 +16,7 @@ import { absentId, json, send } from '@task-manager/testing/subject';
 const contract = readContract(new URL('../../../generated/task-service.yaml', import.meta.url));
 const stream = 'text/event-stream';
 
-function write(res: Outgoing, value: object): void {
+function write(res: ServerResponse, value: object): void {
   const text = JSON.stringify(value);
   res.setHeader('Content-Length', Buffer.byteLength(text)).end(text);
 }
@@ -23,27 +24,26 @@ function write(res: Outgoing, value: object): void {
 let server: Server;
 let url: string;
 beforeAll(async () => {
-  const answers = {
-    to: ({ operationId }: { operationId: string }, asked: { body?: { title: string } }) =>
-      asked.body?.title === 'fail'
-        ? Promise.reject(new Error('a failure'))
-        : Promise.resolve({ operationId, ...asked }),
-  } as unknown as Answers;
-  const out: Replies = {
-    answer(_req, res, answer) {
-      write(res, { ...answer, operation: res.locals.operation?.operationId });
+  const dispatch = (({ operationId }: { operationId: string }, request: { body?: { title: string } }) =>
+    request.body?.title === 'fail'
+      ? Promise.reject(new Error('a failure'))
+      : Promise.resolve({ operationId, ...request })) as unknown as Dispatch;
+  const responder: Responder = {
+    respond(_req, res, result) {
+      write(res, { ...result, operation: contextOf(res).operation?.operationId });
     },
     fail(res, error) {
       write(res, { failed: String(error) });
     },
   };
-  const lane = fastLane(contract, routesOf(contract), answers, out, (_req, res) => {
-    write(res, { left: res.locals.bytes?.toString() ?? '' });
-  });
+  const stage = fastPath(contract, dispatch, responder, new Load());
+  const findRoute = createRouter(contract);
   // Express gives a request what it says of its Accept.
   const app = express().use((req, res) => {
-    begin(req, res as never);
-    lane(req, res as unknown as Outgoing);
+    createContext(req, res, findRoute);
+    stage(req, res, () => {
+      write(res, { left: contextOf(res).bytes?.toString() ?? '' });
+    });
   });
   server = createServer(app);
   url = await listen(server);

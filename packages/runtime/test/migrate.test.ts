@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { connectionOf, serverLimits } from '@task-manager/runtime/postgres/database';
-import type { Environment } from '@task-manager/runtime/config';
+import type { Config } from '@task-manager/runtime/config';
 import { createLogger } from '@task-manager/runtime/http/log';
 import { migrate, MigratedPast } from '@task-manager/runtime/postgres/migrate';
 import pg from 'pg';
@@ -12,7 +12,7 @@ import { lookOn, newEnvironment } from '@task-manager/testing/harness';
 
 const schema = 'task_service';
 let folder: string;
-let environment: Environment;
+let environment: Config;
 let clients: pg.Client[];
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'task-manager-migrations-'));
@@ -27,7 +27,7 @@ afterEach(async () => {
 
 const write = (name: string, sql: string) => writeFile(join(folder, name), sql);
 const run = (client: pg.Client) =>
-  migrate(client, { folder: pathToFileURL(`${folder}/`), schema }, createLogger('test', 'silent'));
+  migrate(client, { folder: pathToFileURL(`${folder}/`), schema, table: 'migrations' }, createLogger('test', 'silent'));
 
 async function tables(): Promise<string[]> {
   const { rows } = await (clients[2] as pg.Client).query<{ name: string }>(

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { readContract } from '@task-manager/runtime/contract/document';
 import { html } from '@task-manager/runtime/docs/html';
-import { pages } from '@task-manager/runtime/docs/router';
+import { docsRouter } from '@task-manager/runtime/docs/router';
 import { redocBundle } from '@task-manager/runtime/docs/redoc';
 import { referenceOf } from '@task-manager/runtime/docs/reference';
 import { curl, samplesOf } from '@task-manager/runtime/docs/samples';
@@ -19,7 +19,7 @@ let server: Server;
 let url: string;
 beforeAll(async () => {
   const app = express().enable('strict routing').enable('case sensitive routing');
-  for (const base of ['/user', '/']) app.use(base, pages(contract, docs));
+  for (const base of ['/user', '/']) app.use(base, docsRouter(contract, docs));
   server = createServer(app);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -125,7 +125,7 @@ describe('a page', () => {
   });
 
   it('can be read and nothing else', async () => {
-    const detail = expect.stringContaining('This address has GET, HEAD, OPTIONS.');
+    const detail = expect.stringContaining('Method not allowed. Allowed: GET, HEAD, OPTIONS.');
     const head = await send(`${url}/docs`, 'HEAD');
     expect(head).toMatchObject({ status: 200, text: '', headers: { etag: (await get('/docs')).headers.etag } });
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {

@@ -92,7 +92,7 @@ export function editsSafely(subject: Subject): void {
           await patch(url, { 'If-Match': tags }),
           await send(url, 'DELETE', { 'If-Match': tags }),
         ]) {
-          const detail = expect.stringMatching(/^The (task|user) has another version than If-Match names\.$/);
+          const detail = expect.stringMatching(/^If-Match does not match the current version of the (task|user)\.$/);
           expect(answer).toMatchObject({ status: 412, body: { title: 'Precondition failed', detail } });
         }
       }

@@ -103,9 +103,9 @@ export function failsWell(subject: Subject): void {
       for (const [how, [answer, fault]] of Object.entries(straying)) {
         answered = answer;
         const { status, headers, body } = await send(service.url + list, 'GET');
-        const detail = 'The answer was not as the contract has it.';
+        const detail = 'The response did not match the contract.';
         expect({ how, status, ...body }).toMatchObject({ status: 500, title: 'Internal error', detail });
-        const [, said] = /^the answer leaves the contract: (.*)/.exec(lines.at(-1)?.err?.message ?? '') ?? [];
+        const [, said] = /^the response breaks the contract: (.*)/.exec(lines.at(-1)?.err?.message ?? '') ?? [];
         expect(said).toMatch(fault);
         expect(headers).toMatchObject({ 'content-type': expect.stringContaining('problem+json') });
         for (const header of ['location', 'link', 'etag']) expect(headers).not.toHaveProperty(header);

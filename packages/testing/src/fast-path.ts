@@ -4,7 +4,7 @@
  * path by which fast-check finds it again. `REQUESTS=20000` sends more of them.
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { lookUp, readContract, type Document, type Operation } from '@task-manager/runtime/contract/document';
+import { resolve, readContract, type Document, type Operation } from '@task-manager/runtime/contract/document';
 import fc from 'fast-check';
 import { serve, type TestService } from './harness.ts';
 import { absentId, json, send, type Subject } from './subject.ts';
@@ -35,7 +35,7 @@ export function answersAlikeInTheFastLane(subject: Subject): void {
 
   beforeAll(async () => {
     fast = await serve(name, subject.handlers);
-    plain = await serve(name, subject.handlers, { fastLane: false, sharing: fast });
+    plain = await serve(name, subject.handlers, { fastPath: false, sharing: fast });
     fast.server.on('request', (req, res) => {
       res.once('close', () => {
         seen['openapi' in req ? 'validated' : 'fast'] += 1;
@@ -218,8 +218,8 @@ function headersOf({ parameters, requestBody }: Operation): fc.Arbitrary<Record<
 }
 
 function bodyOf(document: Document, operation: Operation, { body, batch }: Subject): fc.Arbitrary<string | Buffer> {
-  const schema = lookUp<Schema>(document, operation.requestBody?.content['application/json']?.schema ?? {});
-  const item = batch === operation.path ? lookUp(document, schema.properties?.items?.items ?? {}) : schema;
+  const schema = resolve<Schema>(document, operation.requestBody?.content['application/json']?.schema ?? {});
+  const item = batch === operation.path ? resolve(document, schema.properties?.items?.items ?? {}) : schema;
   const fields = Object.entries(item.properties ?? {}).map(([name, each]): [string, fc.Arbitrary<unknown>] => [
     name,
     mostly(
@@ -257,7 +257,7 @@ interface Schema {
 
 /** What a parameter or a field may well be. */
 function valuesOf(document: Document, { name, schema }: { name: string; schema: object }): unknown[] {
-  const { enum: values = [], examples = [], type = [], default: usual } = lookUp<Schema>(document, schema);
+  const { enum: values = [], examples = [], type = [], default: usual } = resolve<Schema>(document, schema);
   const own = [...values, ...examples, ...(usual === undefined ? [] : [usual])];
   if (name === 'email') return ['twin@example.com', 'Twin.2@example.com'];
   if (name.endsWith('Id')) return [null, absentId];

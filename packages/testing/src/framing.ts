@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { createGzip } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { timeouts } from '@task-manager/runtime/http/slow';
+import { timeouts } from '@task-manager/runtime/http/server';
 import { serve, type TestService } from './harness.ts';
 import { until } from './processes.ts';
 import { answersOn, closed, converse, dial, requestOf, type RawAnswer } from './raw-http.ts';
@@ -148,13 +148,13 @@ export function readsOnlyHttp(subject: Subject): void {
       for (const [bytes, detail] of [
         [head('X-A : b'), /^The request is not HTTP\/1\.1: [A-Z][^.]+\.$/],
         [head().replace('HTTP/1.1', 'HTTP/2.0'), /^The request is not HTTP\/1\.1.*\.$/],
-        [head('Host: b', 'Connection: close'), /^The request has more than one Host\.$/],
-        [head(`X-Long: ${'x'.repeat(20_000)}`), /^The headers of a request have 16 KB at most\.$/],
+        [head('Host: b', 'Connection: close'), /^The request has more than one Host header\.$/],
+        [head(`X-Long: ${'x'.repeat(20_000)}`), /^The headers are larger than 16 KB\.$/],
         [
           head('Connection: close', ...Array.from({ length: 100 }, () => 'X: y')),
-          /^A request has 100 headers at most\.$/,
+          /^A request has at most 100 headers\.$/,
         ],
-        [head('Expect: milk', 'Connection: close'), /^The only expectation that can be met is 100-continue\.$/],
+        [head('Expect: milk', 'Connection: close'), /^Expect must be 100-continue\.$/],
       ] as const) {
         const [answer] = await converse(service.url, bytes);
         expect(problemIn(answer as RawAnswer).detail).toMatch(detail);
@@ -235,7 +235,7 @@ export function readsOnlyHttp(subject: Subject): void {
       const answers = await converse(hurried.url, bytes);
       expect(answers).toMatchObject([{ status: 408, headers: { connection: 'close' } }]);
       expect(problemIn(answers[0] as RawAnswer)).toMatchObject({
-        detail: 'The request did not come to its end in time.',
+        detail: 'The request did not arrive completely in time.',
         instance: expect.stringMatching(instance),
       });
       expect(await rows()).toBe(before);

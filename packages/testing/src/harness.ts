@@ -5,12 +5,12 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { readContract, type Contract } from '@task-manager/runtime/contract/document';
 import { connectionOf, Database } from '@task-manager/runtime/postgres/database';
-import type { Environment } from '@task-manager/runtime/config';
+import type { Config } from '@task-manager/runtime/config';
 import { Health } from '@task-manager/runtime/http/health';
 import { createLogger, type Logger } from '@task-manager/runtime/http/log';
 import type { RateLimit } from '@task-manager/runtime/http/rate-limit';
 import { createMetrics, type Metrics } from '@task-manager/runtime/http/metrics';
-import { migrate } from '@task-manager/runtime/postgres/migrate';
+import { migrate, runtimeMigrations } from '@task-manager/runtime/postgres/migrate';
 import { createService } from '@task-manager/runtime/service';
 import pg from 'pg';
 import { pino } from 'pino';
@@ -18,7 +18,7 @@ import { createDatabase } from '@task-manager/dev/embedded-postgres';
 
 interface Options {
   corsOrigins?: string[];
-  fastLane?: boolean;
+  fastPath?: boolean;
   /** Makes another contract of the one that it has. */
   alter?: (contract: Contract) => Contract;
   rateLimit?: Partial<RateLimit>;
@@ -35,7 +35,7 @@ export interface TestService {
   db: Database;
   health: Health;
   metrics: Metrics;
-  environment: Environment;
+  environment: Config;
   stop(): Promise<void>;
 }
 
@@ -45,14 +45,14 @@ export async function serve(
   makeHandlers: (health: Health) => object,
   options: Options = {},
 ): Promise<TestService> {
-  const { corsOrigins = ['https://board.example'], fastLane = true, alter } = options;
+  const { corsOrigins = ['https://board.example'], fastPath = true, alter } = options;
   const { rateLimit, sharing } = options;
   const environment = sharing?.environment ?? (await newEnvironment(name));
   const { logger = createLogger(name, environment.LOG_LEVEL) } = options;
   const db = new Database(environment, schemaOf(name), logger);
   const health = new Health();
   if (!sharing) await prepare(name, environment);
-  db.migrated = true;
+  db.isMigrated = true;
   health.reason = undefined;
   const metrics = createMetrics(db);
   const contract = readContract(new URL(`../../../generated/${name}.yaml`, import.meta.url));
@@ -65,7 +65,7 @@ export async function serve(
     logger,
     validateResponses: true,
     corsOrigins,
-    fastLane,
+    fastPath,
     rateLimit: { requests: 0, windowS: 60, trustedProxies: [], ...rateLimit },
   });
   const url = await listen(server);
@@ -98,7 +98,7 @@ export interface LogLine {
   durationMs?: number;
   /** Whether the client left before its answer. */
   aborted?: true;
-  refused?: number;
+  rejected?: number;
   err?: { message: string };
 }
 
@@ -112,10 +112,7 @@ export function keepLog(): { logger: Logger; lines: LogLine[] } {
 }
 
 /** The environment of a service whose database is new and empty, but for its schema: in the PostgreSQL of all tests, or at `port`. */
-export async function newEnvironment(
-  name: string,
-  port = Number(process.env.TEST_POSTGRES_PORT),
-): Promise<Environment> {
+export async function newEnvironment(name: string, port = Number(process.env.TEST_POSTGRES_PORT)): Promise<Config> {
   const database = `test_${randomUUID().replaceAll('-', '')}`;
   const role = schemaOf(name);
   await createDatabase({ port }, database, [name]);
@@ -130,7 +127,7 @@ export async function newEnvironment(
     POSTGRES_SSLMODE: 'disable',
     LOG_LEVEL: 'silent',
     VALIDATE_RESPONSES: true,
-    FAST_LANE: true,
+    FAST_PATH: true,
     SHUTDOWN_DELAY_MS: 0,
     SHUTDOWN_LIMIT_MS: 30_000,
     CORS_ORIGINS: [],
@@ -141,7 +138,7 @@ export async function newEnvironment(
 }
 
 /** A connection of the test's own to the database of a service, as its superuser. */
-export async function lookOn(environment: Environment): Promise<pg.Client> {
+export async function lookOn(environment: Config): Promise<pg.Client> {
   const { POSTGRES_PORT: port, POSTGRES_DB: database } = environment;
   const client = new pg.Client({ host: '127.0.0.1', port, database, user: 'postgres', password: 'postgres' });
   client.on('error', () => undefined);
@@ -150,7 +147,7 @@ export async function lookOn(environment: Environment): Promise<pg.Client> {
 }
 
 /** With all connections to it, also those that a change of the code has lost: mutation testing makes thousands. */
-export async function dropDatabase(environment: Environment): Promise<void> {
+export async function dropDatabase(environment: Config): Promise<void> {
   // Nobody can drop the one that they are connected to.
   const client = await lookOn({ ...environment, POSTGRES_DB: 'postgres' });
   await client.query(`drop database ${environment.POSTGRES_DB} with (force)`);
@@ -161,11 +158,14 @@ function schemaOf(name: string): string {
   return name.replaceAll('-', '_');
 }
 
-export async function prepare(name: string, environment: Environment): Promise<void> {
+export async function prepare(name: string, environment: Config): Promise<void> {
   const client = new pg.Client(connectionOf(environment));
   await client.connect();
+  const schema = schemaOf(name);
   const folder = new URL(`../../../services/${name}/migrations/`, import.meta.url);
-  await migrate(client, { folder, schema: schemaOf(name) }, createLogger(name, 'silent'));
+  const logger = createLogger(name, 'silent');
+  await migrate(client, runtimeMigrations(schema), logger);
+  await migrate(client, { folder, schema, table: 'migrations' }, logger);
   await client.end();
 }
 

@@ -57,10 +57,10 @@ export function sendsItsHeaders(subject: Subject): void {
     500: (operation) => ask(operation, { server: failing }),
     async 503(operation) {
       const id = await make();
-      service.db.migrated = false;
+      service.db.isMigrated = false;
       service.health.reason = 'The database is away.';
       return ask(operation, { id }).finally(() => {
-        service.db.migrated = true;
+        service.db.isMigrated = true;
         service.health.reason = undefined;
       });
     },

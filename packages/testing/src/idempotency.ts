@@ -80,7 +80,7 @@ export function repeatsSafely(subject: Subject): void {
     it('refuses another request with the same key with 422, and does nothing', async () => {
       const [key, body, other] = [newKey(), newBody(), newBody()];
       await post(key, body);
-      const detail = 'This Idempotency-Key was sent with a different request.';
+      const detail = 'This Idempotency-Key was used with a different request.';
       expect(await post(key, other)).toMatchObject({ status: 422, body: { title: 'Idempotency key reused', detail } });
       expect(await rows(other)).toBe(0);
       expect((await post(key, body)).status).toBe(201);
@@ -90,8 +90,8 @@ export function repeatsSafely(subject: Subject): void {
       const [key, body] = [newKey(), newBody()];
       expect((await post(key, { ...body, [subject.text]: '' })).status).toBe(400);
       expect((await post(key, await subject.conflicts(base))).status).toBe(409);
-      service.db.migrated = false;
-      const unavailable = post(key, body).finally(() => (service.db.migrated = true));
+      service.db.isMigrated = false;
+      const unavailable = post(key, body).finally(() => (service.db.isMigrated = true));
       expect((await unavailable).status).toBe(503);
       const answer = await post(key, body);
       expect([answer.status, isReplayed(answer)]).toEqual([201, undefined]);
@@ -129,7 +129,7 @@ export function repeatsSafely(subject: Subject): void {
       const inFlight = await post(key, body);
       await client.query('rollback');
       client.release();
-      const detail = 'A request with this Idempotency-Key is still being worked on.';
+      const detail = 'A request with this Idempotency-Key is still in progress.';
       expect(inFlight).toMatchObject({ status: 409, body: { title: 'Request in flight', detail } });
       expect((await post(key, body)).status).toBe(201);
     });

@@ -38,13 +38,13 @@ export function refusesWhatIsTooMuch(subject: Subject): void {
           headers: { 'retry-after': '1', 'content-type': expect.stringContaining('problem+json') },
           body: {
             status: 503,
-            detail: expect.stringMatching('more to do'),
+            detail: expect.stringMatching('overloaded'),
             requestId: refused.headers['x-request-id'],
           },
         });
       }
       // One line a second, with how many there were.
-      await until(() => lines.reduce((sum, { refused = 0 }) => sum + refused, 0) === 3);
+      await until(() => lines.reduce((sum, { rejected = 0 }) => sum + rejected, 0) === 3);
       expect(lines.filter(({ status }) => status === 503)).toEqual([]);
       expect((await send(`${base}/health`, 'GET')).status).toBe(200);
       expect((await send(`${base}/health/live`, 'GET')).status).toBe(200);
@@ -68,7 +68,7 @@ export function refusesWhatIsTooMuch(subject: Subject): void {
 
       const refused = await post('too much');
       expect(refused).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
-      expect(refused.body.detail).toMatch('more to do');
+      expect(refused.body.detail).toMatch('overloaded');
       // What shares a statement with others does not wait for long.
       const batched = send(base + create, 'POST', json, JSON.stringify(bodies()));
       for (const client of taken) client.release();

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Environment } from '@task-manager/runtime/config';
+import type { Config } from '@task-manager/runtime/config';
 
 export interface Process {
   child: ChildProcess;
@@ -18,7 +18,7 @@ export interface Process {
 /** Starts a service on the database of this environment, on free ports unless `overrides` names them. */
 export async function runService(
   name: string,
-  environment: Environment,
+  environment: Config,
   overrides: Record<string, string | number> = {},
 ): Promise<Process> {
   const ports = { PORT: await freePort(), METRICS_PORT: await freePort() };

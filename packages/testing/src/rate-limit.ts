@@ -84,7 +84,7 @@ export function limitsItsClients(subject: Subject): void {
           body: {
             type: `${prefix}/problems/too-many-requests`,
             status: 429,
-            detail: `A client may send 1 requests in 60 s. Try again in ${resetS} s.`,
+            detail: `A client may send 1 requests in 60 s. Retry in ${resetS} s.`,
             instance: prefix + create,
           },
         });

@@ -1,13 +1,13 @@
 import { makeValidator } from 'envalid';
 
-/** Not with a name and a password in it: they would be of no use (fetch takes none), and stand in every log of an error. */
+/** Credentials are rejected: fetch ignores them, and they would appear in the log of every error. */
 const address = makeValidator<string>((value) => {
   const { protocol, username, password } = URL.canParse(value) ? new URL(value) : {};
   if (/^https?:$/.test(protocol ?? '') && !username && !password) return value;
-  throw new Error('it must be like http://user-service, without a name or a password');
+  throw new Error('it must be a URL such as http://user-service, without credentials');
 });
 
-/** What the task service reads from its environment beside what every service reads. */
+/** The variables that only the task service reads. */
 export const variables = {
-  USER_SERVICE_URL: address({ default: 'http://user-service', desc: 'where the user service answers' }),
+  USER_SERVICE_URL: address({ default: 'http://user-service', desc: 'the URL of the user service' }),
 };

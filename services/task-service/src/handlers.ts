@@ -5,12 +5,12 @@ import { healthHandlers, type Health } from '@task-manager/runtime/http/health';
 import type { components, operations } from '../../../generated/task-service.server.d.ts';
 import { findTasks } from './list-queries.ts';
 import { deleteTask, findTask, insertTask, insertTasks, updateTask } from './queries.ts';
-import type { Users } from './user-client.ts';
+import type { UserDirectory } from './user-client.ts';
 
 type EventType = components['schemas']['TaskEvent']['type'];
 
-/** What the task service does: one function for each operation of its contract. */
-export const taskHandlers = (health: Health, users: Users) =>
+/** One function for each operation of the contract. */
+export const taskHandlers = (health: Health, users: UserDirectory) =>
   implement<operations>()({
     ...healthHandlers(health),
 
@@ -52,9 +52,9 @@ export const taskHandlers = (health: Health, users: Users) =>
   });
 
 const notFound = { status: 404 as const, problem: { detail: 'There is no task with this id.' } };
-const stale = { status: 412 as const, problem: { detail: 'The task has another version than If-Match names.' } };
+const stale = { status: 412 as const, problem: { detail: 'If-Match does not match the current version of the task.' } };
 
 function unknownAssignee(id?: string | null) {
-  const detail = id ? `There is no user with the id ${id}.` : 'A task is given to somebody who is no user.';
+  const detail = id ? `There is no user with the id ${id}.` : 'The assignee of a task does not exist.';
   return { status: 409 as const, problem: { type: 'unknown-assignee', detail } };
 }

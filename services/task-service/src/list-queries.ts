@@ -1,7 +1,7 @@
-/** The list of tasks: every filter and sort, a page at a time, at a price that is bounded. See decisions 003 and 007. */
+/** The list of tasks: every filter and sort, a page at a time, with a bounded cost (decisions 003 and 007). */
 import { shared } from '@task-manager/runtime/postgres/batch';
 import type { Queryable, Statement } from '@task-manager/runtime/postgres/database';
-import { readCursor, toPage, type Page, type Place } from '@task-manager/runtime/postgres/cursor';
+import { readCursor, toPage, type Page, type Position } from '@task-manager/runtime/postgres/cursor';
 import type { components, operations } from '../../../generated/task-service.server.d.ts';
 import { columns } from './queries.ts';
 
@@ -10,9 +10,9 @@ type ListQuery = operations['listTasks']['parameters']['query'];
 type List = Omit<ListQuery, 'limit' | 'cursor'>;
 
 /**
- * One page of the tasks that fit the filters, in the order of `sort`: read once for all who ask for it at the same time.
+ * A page of the tasks that match the filters, in the order of `sort`; concurrent calls share it.
  *
- * @throws {InvalidRequest} when the cursor was given for other filters or another sort.
+ * @throws {InvalidRequest} The cursor belongs to other filters or another sort.
  */
 export const findTasks = shared(async (db, { limit, cursor, ...list }: ListQuery): Promise<Page<Task>> => {
   const name = ['listTasks', list];
@@ -25,7 +25,7 @@ export const findTasks = shared(async (db, { limit, cursor, ...list }: ListQuery
   return toPage(name, rows, limit, (task) => (key ? task[key.field] : null));
 });
 
-/** An order of the list: by a key that may be null for some tasks, which then come last, and by id where it is equal. */
+/** A sort order: by a key, where tasks without it come last, then by id. */
 interface Order {
   direction: 'asc' | 'desc';
   key?: Key;
@@ -36,7 +36,7 @@ interface Key {
   type: string;
   field: 'dueDate' | 'updatedAt' | 'priority';
   nullable: boolean;
-  /** Whether a task can have it: PostgreSQL would also take `tomorrow` and `infinity`. */
+  /** Validates a value of a cursor: PostgreSQL would also accept `tomorrow` and `infinity`. */
   isValue: (text: string) => boolean;
 }
 
@@ -63,14 +63,14 @@ const priority: Key = {
   isValue: (text) => Object.hasOwn(priorities, text),
 };
 
-/** As the contract writes times, of the years 0001 to 9999. */
+/** In the format of the contract, from year 0001 to 9999. */
 function isTime(text: string): boolean {
   const time = new Date(text);
   return text >= '0001' && !Number.isNaN(time.getTime()) && time.toISOString() === text;
 }
 
 const orders: Record<List['sort'], Order> = {
-  // Ids sort by the time they were made.
+  // Ids sort by creation time.
   createdAt: { direction: 'asc' },
   '-createdAt': { direction: 'desc' },
   dueDate: { direction: 'asc', key: dueDate },
@@ -79,14 +79,14 @@ const orders: Record<List['sort'], Order> = {
   priority: { direction: 'desc', key: priority },
 };
 
-/** A run of the list within which one index gives the order. */
+/** A part of the list that one index has in order. */
 interface Part {
-  /** Whether its tasks have the key that the list is sorted by. */
+  /** Whether its tasks have the sort key. */
   keyed: boolean;
-  after: Place | undefined;
+  after: Position | undefined;
 }
 
-function partsOf({ sort, dueBefore, dueAfter }: List, after: Place | undefined): Part[] {
+function partsOf({ sort, dueBefore, dueAfter }: List, after: Position | undefined): Part[] {
   const { key } = orders[sort];
   if (!key?.nullable) return [{ keyed: key !== undefined, after }];
   if (after?.key === null) return [{ keyed: false, after }];
@@ -95,21 +95,21 @@ function partsOf({ sort, dueBefore, dueAfter }: List, after: Place | undefined):
 }
 
 /**
- * How many tasks are looked at in the order of the list before all that fit are gathered and sorted instead. How many fit
- * PostgreSQL can only guess; so it is not asked to choose. Ids lie in the table in their order: one block has many.
+ * How many tasks are scanned in the order of the list before all matches are collected and sorted instead. PostgreSQL can
+ * only guess how many match, so it does not get to choose the plan. A block of the table has many neighbouring ids.
  */
-const reachById = 8000;
-const reachByKey = 1000;
+const maxScannedById = 8000;
+const maxScannedByKey = 1000;
 
 async function findPart(db: Queryable, list: List, part: Part, limit: number): Promise<Task[]> {
   if (isOrderedByIndex(list)) return db.query<Task>(selectInOrder(list, part, limit));
-  const near = await db.query<Task>(selectNear(list, part, limit));
-  return near.length === limit ? near : db.query<Task>(selectAndSort(list, part, limit));
+  const scanned = await db.query<Task>(scanInOrder(list, part, limit));
+  return scanned.length === limit ? scanned : db.query<Task>(filterAndSort(list, part, limit));
 }
 
 /**
- * Whether one index has just these tasks in just this order. Only then is the statement prepared: of any other it depends
- * on the values which index is best, so that PostgreSQL plans it anew each time.
+ * Whether one index has exactly these tasks in this order. Only such statements are prepared: for others the best index
+ * depends on the values.
  */
 function isOrderedByIndex({ sort, ...filters }: List): boolean {
   const names = Object.keys(filters);
@@ -120,10 +120,10 @@ function isOrderedByIndex({ sort, ...filters }: List): boolean {
 
 function selectInOrder(list: List, part: Part, limit: number): Statement {
   const { values, bind } = binding();
-  // The place before the filters: an index is entered by what comes first.
+  // The position comes before the filters: PostgreSQL enters the index by the first condition.
   const text = `select ${columns}
            from task_service.tasks
-           ${where(placeOf(list, part, bind), filtersOf(list, bind))}
+           ${where(positionOf(list, part, bind), filtersOf(list, bind))}
            order by ${orderOf(list, part)}
            limit ${bind(limit)}`;
   const { sort, ...filters } = list;
@@ -131,18 +131,18 @@ function selectInOrder(list: List, part: Part, limit: number): Statement {
   return { name: `find-tasks ${shape.filter(Boolean).join(' ')}`, text, values };
 }
 
-/** Those that fit among the next tasks in the order of the list. */
-function selectNear(list: List, part: Part, limit: number): Statement {
+/** The matches among the next tasks in the order of the list. */
+function scanInOrder(list: List, part: Part, limit: number): Statement {
   const { values, bind } = binding();
   const { dueBefore, dueAfter, ...others } = list;
-  // Due bounds lead into the index by due date.
+  // Bounds of the due date narrow the scan of its index.
   const due = isByDueDate(list.sort) ? { dueBefore, dueAfter } : {};
   const text = `select ${columns}
            from (
              select * from task_service.tasks
-             ${where(placeOf(list, part, bind), filtersOf(due, bind))}
+             ${where(positionOf(list, part, bind), filtersOf(due, bind))}
              order by ${orderOf(list, part)}
-             limit ${orders[list.sort].key ? reachByKey : reachById}
+             limit ${orders[list.sort].key ? maxScannedByKey : maxScannedById}
            ) as task
            ${where(filtersOf(isByDueDate(list.sort) ? others : list, bind))}
            order by ${orderOf(list, part)}
@@ -150,8 +150,8 @@ function selectNear(list: List, part: Part, limit: number): Statement {
   return { text, values };
 }
 
-/** All that fit, sorted: behind an offset PostgreSQL looks for them by the filters alone. Only those of the page are read. */
-function selectAndSort(list: List, part: Part, limit: number): Statement {
+/** All matches, sorted: `offset 0` keeps PostgreSQL from using the sort order to find them. */
+function filterAndSort(list: List, part: Part, limit: number): Statement {
   const { values, bind } = binding();
   const text = `select ${columns}
            from task_service.tasks
@@ -160,7 +160,7 @@ function selectAndSort(list: List, part: Part, limit: number): Statement {
              from (
                select id, due_date, updated_at, priority from task_service.tasks ${where(filtersOf(list, bind))} offset 0
              ) as task
-             ${where(placeOf(list, part, bind))}
+             ${where(positionOf(list, part, bind))}
              order by ${orderOf(list, part)}
              limit ${bind(limit)}
            )
@@ -189,7 +189,7 @@ function orderOf({ sort }: List, { keyed }: Part): string {
   return `${keyed && key ? `${key.column} ${direction}, ` : ''}id ${direction}`;
 }
 
-function placeOf({ sort }: List, { keyed, after }: Part, bind: Bind): string[] {
+function positionOf({ sort }: List, { keyed, after }: Part, bind: Bind): string[] {
   const { key, direction } = orders[sort];
   const beyond = direction === 'asc' ? '>' : '<';
   const part = key?.nullable ? [`${key.column} is ${keyed ? 'not null' : 'null'}`] : [];

@@ -1,6 +1,6 @@
-/** Every SQL statement of the task service, one function each, but for those of the list: see list.ts. */
+/** The SQL statements of the task service, one function each. Those of the list are in list-queries.ts. */
 import { batched, inOrder } from '@task-manager/runtime/postgres/batch';
-import { missed } from '@task-manager/runtime/http/etag';
+import { mismatch } from '@task-manager/runtime/http/etag';
 import type { Queryable } from '@task-manager/runtime/postgres/database';
 import { newId, timeOf } from '@task-manager/runtime/ids';
 import type { components } from '../../../generated/task-service.server.d.ts';
@@ -12,53 +12,56 @@ type TaskChanges = components['schemas']['TaskChanges'];
 export const columns = `id, title, description, status, priority, due_date as "dueDate", assignee_id as "assigneeId", labels,
   created_at as "createdAt", updated_at as "updatedAt", completed_at as "completedAt", version`;
 
-/** Stores a task as `insertTasks` does, in one statement with the others that come at the same time. */
-export async function insertTask(db: Queryable, newTask: NewTask): Promise<Task | undefined> {
-  // One that is given to somebody may have to wait for who is deleting them: the others must not wait with it.
-  return newTask.assigneeId === null ? insertUnassigned(db, newTask) : (await insertTasks(db, [newTask]))?.[0];
+/** Inserts a task as `insertTasks` does, batched with concurrent calls. */
+export async function insertTask(db: Queryable, values: NewTask): Promise<Task | undefined> {
+  // An assigned task may wait for the deletion of its assignee: the batch must not wait with it.
+  return values.assigneeId === null ? insertUnassigned(db, values) : (await insertTasks(db, [values]))?.[0];
 }
 
 const insertUnassigned = batched(async (db, newTasks: NewTask[]) => (await insertTasks(db, newTasks)) ?? []);
 
-/**
- * Stores tasks, which were created when their ids were made, and the events that tell of it: all of them, or none when one
- * of those they are given to was deleted.
- */
+/** The columns of a new task: the type of each and its value. */
+const newTaskColumns: Record<string, [type: string, valueOf: (task: Task) => unknown]> = {
+  id: ['uuid', ({ id }) => id],
+  title: ['text', ({ title }) => title],
+  description: ['text', ({ description }) => description],
+  status: ['text', ({ status }) => status],
+  priority: ['task_service.priority', ({ priority }) => priority],
+  due_date: ['date', ({ dueDate }) => dueDate],
+  assignee_id: ['uuid', ({ assigneeId }) => assigneeId],
+  labels: ['text', ({ labels }) => toArrayLiteral(labels)],
+  created_at: ['timestamptz', ({ createdAt }) => createdAt],
+  updated_at: ['timestamptz', ({ updatedAt }) => updatedAt],
+  completed_at: ['timestamptz', ({ completedAt }) => completedAt],
+};
+const newColumns = Object.keys(newTaskColumns).join(', ');
+const newTypes = Object.values(newTaskColumns).map(([type], index) => `$${index + 2}::${type}[]`);
+const newValues = Object.values(newTaskColumns).map(([, valueOf]) => valueOf);
+
+/** An array as PostgreSQL writes it: unnest() would flatten an array of arrays. */
+function toArrayLiteral(texts: string[]): string {
+  return `{${texts.map((text) => `"${text.replace(/["\\]/g, '\\$&')}"`).join()}}`;
+}
+
+/** Inserts tasks and their events: all of them, or none (undefined) when an assignee was deleted. */
 export async function insertTasks(db: Queryable, newTasks: NewTask[]): Promise<Task[] | undefined> {
   const tasks = newTasks.map(toTask);
-  const assignees = await meetAssignees(db, newTasks);
-  const stored = await db.query({
+  const assignees = await insertAssignees(db, newTasks);
+  const inserted = await db.query({
     name: 'insert-tasks',
     text: `with ${lockAssignees('$1')},
            task as (
-             insert into task_service.tasks
-               (id, title, description, status, priority, due_date, assignee_id, labels, created_at, updated_at, completed_at)
-             select id, title, description, status, priority, due_date, assignee_id,
-               case labels when '[]' then '{}' else array(select json_array_elements_text(labels::json)) end,
-               created_at, created_at, completed_at
-             from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::task_service.priority[], $7::date[], $8::uuid[],
-               $9::text[], $10::timestamptz[], $11::timestamptz[]) as new
-               (id, title, description, status, priority, due_date, assignee_id, labels, created_at, completed_at)
+             insert into task_service.tasks (${newColumns})
+             select ${newColumns.replace('labels', 'labels::text[]')}
+             from unnest(${newTypes.join(', ')}) as new (${newColumns})
              where (select count(*) from assignee) = cardinality($1::uuid[])
              returning id, version
            )
            insert into task_service.events (type, subject, version) select 'task.created', id, version from task
            returning position`,
-    values: [
-      assignees,
-      tasks.map(({ id }) => id),
-      tasks.map(({ title }) => title),
-      tasks.map(({ description }) => description),
-      tasks.map(({ status }) => status),
-      tasks.map(({ priority }) => priority),
-      tasks.map(({ dueDate }) => dueDate),
-      tasks.map(({ assigneeId }) => assigneeId),
-      tasks.map(({ labels }) => JSON.stringify(labels)),
-      tasks.map(({ createdAt }) => createdAt),
-      tasks.map(({ completedAt }) => completedAt),
-    ],
+    values: [assignees, ...newValues.map((valueOf) => tasks.map(valueOf))],
   });
-  return stored.length === 0 ? undefined : tasks;
+  return inserted.length === 0 ? undefined : tasks;
 }
 
 function toTask({ title, description, status, priority, dueDate, assigneeId, labels }: NewTask): Task {
@@ -69,56 +72,55 @@ function toTask({ title, description, status, priority, dueDate, assigneeId, lab
   return { id, title, description, status, priority, dueDate, assigneeId, labels, ...times, version: 1 };
 }
 
-/** What became of a task that was to be changed. */
-type Change = Task | 'not found' | 'stale' | 'unknown assignee';
+type UpdateResult = Task | 'not found' | 'stale' | 'unknown assignee';
 
-/** The changes to a task that has one of these versions; null is any. */
 interface Edit {
   taskId: string;
   changes: TaskChanges;
+  /** The versions that may be changed; null is any. */
   versions: string[] | null;
 }
 
 /**
- * Changes a task that has one of `versions` (null is any), and writes the event that tells of it: in one statement with the
- * others that come at the same time, unless it may have to wait, for somebody who changes the same task or for its assignee.
+ * Updates a task that has one of `versions` (null is any), and inserts its event. Batched with concurrent calls, unless the
+ * update may have to wait for another update of the task or for its assignee.
  */
 export async function updateTask(
   db: Queryable,
   taskId: string,
   changes: TaskChanges,
   versions: string[] | null,
-): Promise<Change> {
+): Promise<UpdateResult> {
   const edit = { taskId, changes, versions };
-  const change = changes.assigneeId ? 'busy' : await updateUnassigned(db, edit);
-  if (change !== 'busy') return change;
+  const result = changes.assigneeId ? 'locked' : await updateUnassigned(db, edit);
+  if (result !== 'locked') return result;
   const [waited] = await updateTasks(db, [edit], 'for update');
-  return waited as Change;
+  return waited as UpdateResult;
 }
 
 const updateUnassigned = batched(async (db, edits: Edit[]) => {
-  // Of several for one task the first.
+  // Of several edits of one task only the first.
   const first = new Map([...edits].reverse().map((edit) => [edit.taskId, edit]));
-  const own = [...first.values()];
-  const changes = await updateTasks(db, own, 'for update skip locked');
+  const batch = [...first.values()];
+  const results = await updateTasks(db, batch, 'for update skip locked');
   return edits.map((edit) =>
-    first.get(edit.taskId) === edit ? (changes[own.indexOf(edit)] as Change | 'busy') : 'busy',
+    first.get(edit.taskId) === edit ? (results[batch.indexOf(edit)] as UpdateResult | 'locked') : 'locked',
   );
 });
 
-/** What became of each, in order; `busy` when somebody else is changing it and `lock` does not wait. */
+/** The results in order; `locked` when another transaction is updating the task and `lock` does not wait. */
 async function updateTasks(
   db: Queryable,
   edits: Edit[],
   lock: 'for update' | 'for update skip locked',
-): Promise<(Change | 'busy')[]> {
-  const assignees = await meetAssignees(
+): Promise<(UpdateResult | 'locked')[]> {
+  const assignees = await insertAssignees(
     db,
     edits.map(({ changes }) => changes),
   );
   const rows = await db.query<Task & { taskId: string; found: boolean; free: boolean; assignable: boolean }>({
     name: `update-tasks ${lock}`,
-    // The assignee is locked before the task, as whoever takes tasks from a deleted user does it.
+    // The assignee is locked before the task, in the same order as in `unassign`.
     text: `with ${lockAssignees('$2')},
            edit as (
              select * from json_to_recordset($1) as edit ("taskId" uuid, changes jsonb, versions text[])
@@ -164,14 +166,14 @@ async function updateTasks(
   const outcomes = new Map(rows.map(({ taskId, ...outcome }) => [taskId, outcome]));
   return edits.map(({ taskId, versions }) => {
     const { found, free, assignable, ...task } = outcomes.get(taskId) as Omit<(typeof rows)[number], 'taskId'>;
-    // Where the left join finds nothing, all its columns are null.
+    // All columns are null where the left join finds no row.
     if ((task.id as string | null) !== null) return task;
     if (found && !assignable) return 'unknown assignee';
-    return found && !free && lock !== 'for update' ? 'busy' : missed(found, versions);
+    return found && !free && lock !== 'for update' ? 'locked' : mismatch(found, versions);
   });
 }
 
-/** Deletes a task that has one of `versions` (null is any), and writes the event that tells of it. */
+/** Deletes a task that has one of `versions` (null is any), and inserts its event. */
 export async function deleteTask(
   db: Queryable,
   id: string,
@@ -191,10 +193,10 @@ export async function deleteTask(
            select exists (select from task_service.tasks where id = $1) as found, exists (select from task) as deleted`,
     values: [id, versions],
   });
-  return row?.deleted ? 'deleted' : missed(row?.found, versions);
+  return row?.deleted ? 'deleted' : mismatch(row?.found, versions);
 }
 
-/** Finds a task, in one statement with the others that are asked for at the same time. */
+/** Finds a task, batched with concurrent calls. */
 export const findTask = batched(async (db, ids: string[]) => {
   const tasks = await db.query<Task>({
     name: 'find-tasks-by-id',
@@ -204,15 +206,12 @@ export const findTask = batched(async (db, ids: string[]) => {
   return inOrder(ids, tasks);
 });
 
-/**
- * Makes sure that the users whom tasks are given to are known here, and answers with their ids: each once, in the order in
- * which whoever wants several locks them.
- */
-async function meetAssignees(db: Queryable, tasks: { assigneeId?: string | null }[]): Promise<string[]> {
+/** Inserts the assignees of tasks that are not yet known; returns their ids in the order in which they are locked. */
+async function insertAssignees(db: Queryable, tasks: { assigneeId?: string | null }[]): Promise<string[]> {
   const ids = [...new Set(tasks.flatMap(({ assigneeId }) => assigneeId ?? []))].sort();
   if (ids.length > 0) {
     await db.query({
-      name: 'meet-assignees',
+      name: 'insert-assignees',
       text: 'insert into task_service.assignees (id) select unnest($1::uuid[]) on conflict do nothing',
       values: [ids],
     });
@@ -220,7 +219,7 @@ async function meetAssignees(db: Queryable, tasks: { assigneeId?: string | null 
   return ids;
 }
 
-/** Those of the users who were not deleted. They cannot be, in this service, before the transaction has ended. */
+/** The assignees that are not deleted. The lock keeps `unassign` from deleting them until the transaction ends. */
 function lockAssignees(parameter: string): string {
   return `assignee as materialized (
              select id from task_service.assignees
@@ -230,7 +229,7 @@ function lockAssignees(parameter: string): string {
            )`;
 }
 
-/** How far the feed of the users was followed; null before its first event. */
+/** The cursor in the feed of the users; null before its first event. */
 export async function findUsersCursor(db: Queryable): Promise<string | null> {
   const [followed] = await db.query<{ cursor: string | null }>({
     name: 'find-users-cursor',
@@ -239,7 +238,7 @@ export async function findUsersCursor(db: Queryable): Promise<string | null> {
   return followed?.cursor ?? null;
 }
 
-/** Moves on in the feed of the users; false when another replica was faster. To be used in a transaction. */
+/** Moves the cursor in the feed of the users; false when another replica was faster. Needs a transaction. */
 export async function moveUsersCursor(db: Queryable, from: string | null, to: string | null): Promise<boolean> {
   const moved = await db.query({
     name: 'move-users-cursor',
@@ -252,8 +251,8 @@ export async function moveUsersCursor(db: Queryable, from: string | null, to: st
 }
 
 /**
- * Takes their tasks from users who were deleted, and lets nobody give them more. To be used in a transaction: its first
- * statement waits for those who are just giving them tasks, so that its second one sees these too.
+ * Marks users as deleted and unassigns their tasks. Needs a transaction: the first statement waits for requests that are
+ * assigning tasks to them, so that the second sees those tasks too.
  */
 export async function unassign(db: Queryable, userIds: string[]): Promise<void> {
   await db.query({
@@ -262,11 +261,11 @@ export async function unassign(db: Queryable, userIds: string[]): Promise<void> 
            on conflict (id) do update set deleted_at = excluded.deleted_at`,
     values: [userIds],
   });
-  // A statement has a time limit, and somebody may have a hundred thousand tasks.
-  while ((await unassignSome(db, userIds)) > 0);
+  // A statement has a timeout, and a user may have a hundred thousand tasks.
+  while ((await unassignBatch(db, userIds)) > 0);
 }
 
-async function unassignSome(db: Queryable, userIds: string[]): Promise<number> {
+async function unassignBatch(db: Queryable, userIds: string[]): Promise<number> {
   const unassigned = await db.query({
     name: 'unassign-tasks',
     text: `with task as (

@@ -6,7 +6,7 @@ import { serve, type TestService } from '@task-manager/testing/harness';
 import { absentId } from '@task-manager/testing/subject';
 import { taskHandlers } from '../src/handlers.ts';
 import { findUsersCursor, insertTasks, moveUsersCursor, unassign, updateTask } from '../src/queries.ts';
-import { Users } from '../src/user-client.ts';
+import { createUserClient, UserDirectory } from '../src/user-client.ts';
 import { alice, bob, serveUsers } from './stub-users.ts';
 
 let users: Awaited<ReturnType<typeof serveUsers>>;
@@ -15,7 +15,9 @@ let api: Client<paths, 'application/json'>;
 
 beforeAll(async () => {
   users = await serveUsers();
-  service = await serve('task-service', (health) => taskHandlers(health, new Users(users.url)));
+  service = await serve('task-service', (health) =>
+    taskHandlers(health, new UserDirectory(createUserClient(users.url))),
+  );
   api = createClient<paths, 'application/json'>({ baseUrl: service.url });
 });
 afterAll(async () => {

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Database } from '@task-manager/runtime/postgres/database';
-import type { Environment } from '@task-manager/runtime/config';
+import type { Config } from '@task-manager/runtime/config';
 import { createLogger } from '@task-manager/runtime/http/log';
 import pg from 'pg';
 import { openFaultProxy, type FaultProxy } from '@task-manager/testing/fault-proxy';
@@ -28,7 +28,7 @@ import { serveUsers } from './stub-users.ts';
 let users: Awaited<ReturnType<typeof serveUsers>>;
 /** A PostgreSQL that these tests may do everything to, and the database in it. */
 let postgres: OwnPostgres;
-let environment: Environment;
+let environment: Config;
 /** What stands between the service and that PostgreSQL. */
 let proxy: FaultProxy;
 let service: Process;
@@ -206,7 +206,7 @@ describe('a network to the database that', () => {
       'task_service',
       createLogger('test', 'silent'),
     );
-    db.migrated = true;
+    db.isMigrated = true;
     const midway = db.transaction(async (transaction) => {
       await transaction.query({ text: change });
       proxy.blackhole();
@@ -230,7 +230,7 @@ describe('a network to the database that', () => {
 
 describe('an answer that the network loses', () => {
   // Each by the text of its statement, or by the name under which that is prepared.
-  it.each(['find-idempotency-key', 'begin', 'claim-idempotency-key', 'insert-tasks', 'keep-idempotency-key', 'commit'])(
+  it.each(['find-idempotency-key', 'begin', 'claim-idempotency-key', 'insert-tasks', 'store-idempotency-key', 'commit'])(
     'to `%s` is a 503, and who sends the request again with its Idempotency-Key has done it once',
     async (statement) => {
       proxy.loseAnswerTo(statement);
@@ -354,7 +354,7 @@ describe('a database that', () => {
     await disconnect();
     const outcomes = await askAll(service.url);
     const health = await untilStatus(503, `${service.url}/health`);
-    expect(await health.json()).toMatchObject({ detail: 'The database cannot be used; the log says why.' });
+    expect(await health.json()).toMatchObject({ detail: 'The database cannot be used. The log has the cause.' });
     await postgres.query(`alter role task_service password 'task_service'`);
     expectAnswered(outcomes);
     expect(outcomes.every(isRefused)).toBe(true);
@@ -444,7 +444,7 @@ describe('a pooler before the database that', () => {
     await until(async () => {
       // Not before it listens.
       const health = await fetch(`${refused.url}/health`).catch(() => undefined);
-      return (await health?.text())?.includes('The database cannot be used; the log says why.') ?? false;
+      return (await health?.text())?.includes('The database cannot be used. The log has the cause.') ?? false;
     });
     await until(() => refused.output().includes('unsupported startup parameter'));
     expect((await ask(refused.url, newRequest('a GET'))).answer.status).toBe(503);

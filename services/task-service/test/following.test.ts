@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { connectionOf, Database } from '@task-manager/runtime/postgres/database';
-import type { Environment } from '@task-manager/runtime/config';
+import type { Config } from '@task-manager/runtime/config';
 import { createLogger } from '@task-manager/runtime/http/log';
 import fc from 'fast-check';
 import createClient, { type Client } from 'openapi-fetch';
@@ -17,8 +17,8 @@ import { insertTasks, unassign } from '../src/queries.ts';
 
 const nobody = '01939c2d-11f6-7e0a-a9c3-7b5d4e3f2a10';
 
-let taskEnvironment: Environment;
-let userEnvironment: Environment;
+let taskEnvironment: Config;
+let userEnvironment: Config;
 let userPort: number;
 /** The services as they run now; whoever kills one puts another in its place. */
 let replicas: Process[] = [];
@@ -191,7 +191,7 @@ describe('a task', () => {
 
   it('cannot slip in while the tasks of its user are taken away: that waits for who is just assigning', async () => {
     const db = new Database(taskEnvironment, 'task_service', createLogger('task-service', 'silent'));
-    db.migrated = true;
+    db.isMigrated = true;
     const userId = randomUUID();
     const defaults = { description: '', status: 'todo', priority: 'normal', dueDate: null } as const;
     // Known already: a new one would have to be waited for in any case.
@@ -247,7 +247,7 @@ describe('following', () => {
 
   it('tells of it after all that the task has been through, also what began later than the following', async () => {
     const db = new Database(taskEnvironment, 'task_service', createLogger('task-service', 'silent'));
-    db.migrated = true;
+    db.isMigrated = true;
     const userId = await registerUser();
     let taskId = '';
     await db.transaction(async (older) => {

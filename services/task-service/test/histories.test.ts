@@ -8,7 +8,7 @@ import createClient, { type Client } from 'openapi-fetch';
 import type { components, operations, paths } from '../../../generated/task-service.d.ts';
 import { serve, type TestService } from '@task-manager/testing/harness';
 import { taskHandlers } from '../src/handlers.ts';
-import { Users } from '../src/user-client.ts';
+import { createUserClient, UserDirectory } from '../src/user-client.ts';
 
 type Task = components['schemas']['Task'];
 type NewTask = components['schemas']['NewTask'];
@@ -21,7 +21,9 @@ const timeoutMs = 60_000 + numRuns * 1000;
 let service: TestService;
 let api: Client<paths, 'application/json'>;
 beforeAll(async () => {
-  service = await serve('task-service', (health) => taskHandlers(health, new Users('http://localhost:1')));
+  service = await serve('task-service', (health) =>
+    taskHandlers(health, new UserDirectory(createUserClient('http://localhost:1'))),
+  );
   api = createClient<paths, 'application/json'>({ baseUrl: service.url });
 });
 afterAll(() => service.stop());

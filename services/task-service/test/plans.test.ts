@@ -6,7 +6,7 @@ import pg from 'pg';
 import type { operations, paths } from '../../../generated/task-service.d.ts';
 import { serve, type TestService } from '@task-manager/testing/harness';
 import { taskHandlers } from '../src/handlers.ts';
-import { Users } from '../src/user-client.ts';
+import { createUserClient, UserDirectory } from '../src/user-client.ts';
 
 type ListQuery = NonNullable<operations['listTasks']['parameters']['query']>;
 
@@ -47,11 +47,13 @@ let api: Client<paths>;
 let sent: Statement[] = [];
 
 beforeAll(async () => {
-  service = await serve('task-service', (health) => taskHandlers(health, new Users('http://localhost:1')));
+  service = await serve('task-service', (health) =>
+    taskHandlers(health, new UserDirectory(createUserClient('http://localhost:1'))),
+  );
   api = createClient<paths>({ baseUrl: service.url });
   await fill(service);
-  const begin = service.db.work.bind(service.db);
-  service.db.work = (...parameters) => {
+  const begin = service.db.session.bind(service.db);
+  service.db.session = (...parameters) => {
     const work = begin(...parameters);
     const query = work.query.bind(work);
     work.query = (statement) => {

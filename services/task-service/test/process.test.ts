@@ -6,13 +6,13 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { connectionOf } from '@task-manager/runtime/postgres/database';
-import type { Environment } from '@task-manager/runtime/config';
+import type { Config } from '@task-manager/runtime/config';
 import pg from 'pg';
 import { newEnvironment } from '@task-manager/testing/harness';
 import { freePort, runService, until, untilStatus, type Process } from '@task-manager/testing/processes';
 import { absentId } from '@task-manager/testing/subject';
 
-let environment: Environment;
+let environment: Config;
 let running: Process[] = [];
 beforeEach(async () => {
   environment = await newEnvironment('task-service');
@@ -23,7 +23,7 @@ afterEach(async () => {
   running = [];
 });
 
-async function run(overrides: Partial<Record<keyof Environment, string>> = {}): Promise<Process> {
+async function run(overrides: Partial<Record<keyof Config, string>> = {}): Promise<Process> {
   const started = await runService('task-service', environment, overrides);
   running.push(started);
   return started;
@@ -85,7 +85,7 @@ describe('starting', () => {
       expect((await createTask(replica)).status).toBe(201);
       const complaints = replica.output().match(/^.*"level":[456]0.*$/gm) ?? [];
       // There is no user service here.
-      expect(complaints.filter((line) => !line.includes('the users cannot be followed now'))).toEqual([]);
+      expect(complaints.filter((line) => !line.includes('cannot follow the users'))).toEqual([]);
     }
   });
 
@@ -142,9 +142,9 @@ describe('starting', () => {
 
   it('says in one line which variable is missing or wrong, and exits with 1', async () => {
     for (const [name, value, line] of [
-      ['RATE_LIMIT', '1.5', /^RATE_LIMIT is wrong: "1.5" is no whole number from 0 to 1000000000 .*\n$/],
-      ['USER_SERVICE_URL', 'users', /^USER_SERVICE_URL is wrong: it must be like http:\/\/user-service, .*\n$/],
-      ['USER_SERVICE_URL', 'http://me:secret@users', /^USER_SERVICE_URL is wrong: it must be like (?!.*secret).*\n$/],
+      ['RATE_LIMIT', '1.5', /^RATE_LIMIT is invalid: "1.5" is not an integer between 0 and 1000000000 .*\n$/],
+      ['USER_SERVICE_URL', 'users', /^USER_SERVICE_URL is invalid: it must be a URL such as http:\/\/user-service, .*\n$/],
+      ['USER_SERVICE_URL', 'http://me:secret@users', /^USER_SERVICE_URL is invalid: it must be a URL such as (?!.*secret).*\n$/],
     ] as const) {
       const service = await run({ [name]: value });
       expect(await service.exited).toBe(1);
@@ -157,7 +157,7 @@ describe('starting', () => {
     await untilStatus(200, `${first.url}/health`);
     const second = await run({ PORT: new URL(first.url).port });
     expect(await second.exited).toBe(1);
-    expect(second.output()).toMatch(/^PORT \d+ is taken: .*\n$/);
+    expect(second.output()).toMatch(/^PORT \d+ is in use: .*\n$/);
   });
 });
 
@@ -240,7 +240,7 @@ describe('stopping', () => {
     expect(await service.exited).toBe(0);
     expect(performance.now() - toldAt).toBeGreaterThan(490);
     expect(performance.now() - toldAt).toBeLessThan(3000);
-    expect(service.output()).toContain('"connections":1,"msg":"stopping before all requests have their answers"');
+    expect(service.output()).toContain('"connections":1,"msg":"stopping with requests in progress"');
   });
 
   it('ends at once at the second signal while it waits for what has begun', async () => {

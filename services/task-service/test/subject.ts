@@ -2,7 +2,7 @@
 import { afterAll, beforeAll } from '@jest/globals';
 import { absentId, type Subject } from '@task-manager/testing/subject';
 import { taskHandlers } from '../src/handlers.ts';
-import { Users } from '../src/user-client.ts';
+import { createUserClient, UserDirectory } from '../src/user-client.ts';
 import { serveUsers } from './stub-users.ts';
 
 let users: Awaited<ReturnType<typeof serveUsers>>;
@@ -15,7 +15,7 @@ afterAll(() => {
 
 export const subject: Subject = {
   name: 'task-service',
-  handlers: (health) => taskHandlers(health, new Users(users.url)),
+  handlers: (health) => taskHandlers(health, new UserDirectory(createUserClient(users.url))),
   create: '/tasks',
   body: { title: 'Buy milk', description: '2L whole' },
   text: 'title',

@@ -6,7 +6,7 @@ import type { components, paths } from '../../../generated/task-service.d.ts';
 import { serve, type TestService } from '@task-manager/testing/harness';
 import { taskHandlers } from '../src/handlers.ts';
 import { deleteTask, updateTask } from '../src/queries.ts';
-import { Users } from '../src/user-client.ts';
+import { createUserClient, UserDirectory } from '../src/user-client.ts';
 import { alice, bob, serveUsers } from './stub-users.ts';
 
 const contract = parse(readFileSync(new URL('../../../generated/task-service.yaml', import.meta.url), 'utf8')) as {
@@ -24,7 +24,9 @@ let api: Client<paths, 'application/json'>;
 
 beforeAll(async () => {
   users = await serveUsers();
-  service = await serve('task-service', (health) => taskHandlers(health, new Users(users.url)));
+  service = await serve('task-service', (health) =>
+    taskHandlers(health, new UserDirectory(createUserClient(users.url))),
+  );
   api = createClient<paths, 'application/json'>({ baseUrl: service.url });
 });
 afterAll(async () => {

@@ -7,7 +7,7 @@ import { deleteUser, findUser, findUsers, insertUser, updateUser } from './queri
 
 type EventType = components['schemas']['UserEvent']['type'];
 
-/** What the user service does: one function for each operation of its contract. */
+/** One function for each operation of the contract. */
 export const userHandlers = (health: Health) =>
   implement<operations>()({
     ...healthHandlers(health),
@@ -44,9 +44,9 @@ export const userHandlers = (health: Health) =>
   });
 
 const notFound = { status: 404 as const, problem: { detail: 'There is no user with this id.' } };
-const stale = { status: 412 as const, problem: { detail: 'The user has another version than If-Match names.' } };
+const stale = { status: 412 as const, problem: { detail: 'If-Match does not match the current version of the user.' } };
 
 function emailTaken(email = '') {
-  const detail = `Another user has the e-mail address ${email}.`;
+  const detail = `Another user has the email address ${email}.`;
   return { status: 409 as const, problem: { type: 'email-taken', detail } };
 }

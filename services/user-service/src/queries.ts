@@ -1,6 +1,6 @@
-/** Every SQL statement of the user service, one function each. */
+/** The SQL statements of the user service, one function each. */
 import { batched, inOrder, shared } from '@task-manager/runtime/postgres/batch';
-import { missed } from '@task-manager/runtime/http/etag';
+import { mismatch } from '@task-manager/runtime/http/etag';
 import { sqlState, type Queryable, type Statement } from '@task-manager/runtime/postgres/database';
 import { newId, timeOf } from '@task-manager/runtime/ids';
 import { readCursor, toPage, type Page } from '@task-manager/runtime/postgres/cursor';
@@ -13,10 +13,7 @@ type ListQuery = operations['listUsers']['parameters']['query'];
 
 const columns = `id, name, email, created_at as "createdAt", updated_at as "updatedAt", version`;
 
-/**
- * Stores a user, who was created when their id was made, and the event that tells of it; undefined when another has the
- * e-mail address. In one statement with the others that come at the same time.
- */
+/** Inserts a user and the event, batched with concurrent calls; undefined when the email address is taken. */
 export const insertUser = batched(async (db, newUsers: NewUser[]): Promise<(User | undefined)[]> => {
   const users = newUsers.map(toUser);
   const stored = await db.query<{ id: string }>({
@@ -49,7 +46,7 @@ function toUser({ name, email }: NewUser): User {
   return { id, name, email, createdAt, updatedAt: createdAt, version: 1 };
 }
 
-/** Changes a user who has one of `versions` (null is any), and writes the event that tells of it. */
+/** Updates a user with one of `versions` (null is any), and inserts the event. */
 export async function updateUser(
   db: Queryable,
   id: string,
@@ -82,8 +79,8 @@ export async function updateUser(
       values: [id, name, email, versions],
     });
     const { found, ...user } = row as NonNullable<typeof row>;
-    // Where the left join finds nothing, all its columns are null.
-    return (user.id as string | null) === null ? missed(found, versions) : user;
+    // All columns are null where the left join finds no row.
+    return (user.id as string | null) === null ? mismatch(found, versions) : user;
   } catch (error) {
     if (sqlState(error) === uniqueViolation) return 'email taken';
     throw error;
@@ -92,7 +89,7 @@ export async function updateUser(
 
 const uniqueViolation = '23505';
 
-/** Deletes a user who has one of `versions` (null is any), and writes the event that tells of it. */
+/** Deletes a user with one of `versions` (null is any), and inserts the event. */
 export async function deleteUser(
   db: Queryable,
   id: string,
@@ -112,35 +109,34 @@ export async function deleteUser(
            select exists (select from user_service.users where id = $1) as found, exists (select from "user") as deleted`,
     values: [id, versions],
   });
-  return row?.deleted ? 'deleted' : missed(row?.found, versions);
+  return row?.deleted ? 'deleted' : mismatch(row?.found, versions);
 }
 
 /**
- * One page of the users that fit the filters, newest first: read once for all who ask for it at the same time.
+ * A page of the users that match the filters, newest first; concurrent calls share it.
  *
- * @throws {InvalidRequest} when the cursor was given for other filters.
+ * @throws {InvalidRequest} The cursor belongs to other filters.
  */
 export const findUsers = shared(async (db, { limit, cursor, ...filters }: ListQuery): Promise<Page<User>> => {
   const list = ['listUsers', filters];
-  const before = readCursor(list, cursor)?.id ?? lastId;
-  const near = await db.query<User>(selectNear(filters, before, limit + 1));
-  const isWhole = near.length > limit || filters.q === undefined;
-  return toPage(list, isWhole ? near : await db.query<User>(selectAndSort(filters, before, limit + 1)), limit);
+  const before = readCursor(list, cursor)?.id ?? maxId;
+  const scanned = await db.query<User>(scanNewest(filters, before, limit + 1));
+  const isComplete = scanned.length > limit || filters.q === undefined;
+  return toPage(list, isComplete ? scanned : await db.query<User>(filterAndSort(filters, before, limit + 1)), limit);
 });
 
-/** The last there can be. */
-const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+const maxId = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
 /**
- * How many users are looked at, newest first, before all who fit are gathered and sorted instead. How many have these words
- * PostgreSQL can only guess; so it is not asked to choose.
+ * How many users are scanned, newest first, before all matches are collected and sorted instead. PostgreSQL can only guess how
+ * many match, so it does not get to choose the plan.
  */
-const reach = 8000;
+const maxScanned = 8000;
 
 type Filters = Pick<ListQuery, 'q' | 'email'>;
 
-/** Those who fit among the next users. */
-function selectNear({ q, email }: Filters, before: string, limit: number): Statement {
+/** The matches among the next users. */
+function scanNewest({ q, email }: Filters, before: string, limit: number): Statement {
   return {
     name: ['find-users', email && 'email', q && 'q'].filter(Boolean).join(' '),
     text: `select ${columns}
@@ -148,7 +144,7 @@ function selectNear({ q, email }: Filters, before: string, limit: number): State
              select * from user_service.users
              where id < $1 ${email ? 'and lower(email) = lower($3)' : ''}
              order by id desc
-             limit ${reach}
+             limit ${maxScanned}
            ) as "user"
            ${q ? `where search @@ websearch_to_tsquery('simple', $${email ? 4 : 3})` : ''}
            order by id desc
@@ -157,8 +153,8 @@ function selectNear({ q, email }: Filters, before: string, limit: number): State
   };
 }
 
-/** All who fit, sorted: behind an offset PostgreSQL looks for them by the filters alone. */
-function selectAndSort({ q, email }: Filters, before: string, limit: number): Statement {
+/** All matches, sorted: `offset 0` keeps PostgreSQL from using the sort order to find them. */
+function filterAndSort({ q, email }: Filters, before: string, limit: number): Statement {
   return {
     text: `select ${columns}
            from (
@@ -173,7 +169,7 @@ function selectAndSort({ q, email }: Filters, before: string, limit: number): St
   };
 }
 
-/** Finds a user, in one statement with the others who are asked for at the same time. */
+/** Finds a user, batched with concurrent calls. */
 export const findUser = batched(async (db, ids: string[]) => {
   const users = await db.query<User>({
     name: 'find-users-by-id',

@@ -42,7 +42,7 @@ describe('registerUser', () => {
     await api.POST('/register', { body: { name: 'Bob', email: 'Bob@Example.com' } });
     for (const email of ['Bob@Example.com', 'bob@example.com', 'BOB@EXAMPLE.COM']) {
       const { error } = await api.POST('/register', { body: { name: 'Another Bob', email } });
-      const detail = `Another user has the e-mail address ${email}.`;
+      const detail = `Another user has the email address ${email}.`;
       expect(error).toMatchObject({ type: '/user/problems/email-taken', status: 409, detail });
     }
   });
@@ -107,7 +107,7 @@ describe('listUsers', () => {
     const forged = [['listTasks', id, null], [name, id, 'a key, of a list that has none'], { name, id }];
     for (const cursor of ['x', ...forged.map((each) => Buffer.from(JSON.stringify(each)).toString('base64url'))]) {
       const { error } = await api.GET('/users', { params: { query: { cursor } } });
-      const detail = 'must be a `nextCursor` of this list, asked with the same filters and sort';
+      const detail = 'must be a `nextCursor` of this list with the same filters and sort';
       expect(error).toMatchObject({ status: 400, errors: [{ pointer: '/query/cursor', detail, code: 'cursor' }] });
     }
   });
@@ -167,7 +167,7 @@ describe('updateUser', () => {
     const user = await registerUser('Second');
     const email = taken.email.toUpperCase();
     const { error } = await patch(user.id, { name: 'Changed', email });
-    const detail = `Another user has the e-mail address ${email}.`;
+    const detail = `Another user has the email address ${email}.`;
     expect(error).toMatchObject({ type: '/user/problems/email-taken', status: 409, detail });
     expect((await api.GET('/users/{userId}', { params: { path: { userId: user.id } } })).data).toEqual(user);
   });

@@ -1,30 +1,24 @@
-/** A contract, read once at start: what the service serves, routes and validates by. */
+/** A contract, parsed once at start. */
 import { readFileSync } from 'node:fs';
 import { CORE_SCHEMA, load } from 'js-yaml';
 
 export interface Contract {
-  /** The document as it is served at `/openapi.yaml`. */
   yaml: string;
-  /** The same, parsed; served at `/openapi.json`. */
   document: Document;
-  /** Under which paths the service answers, from `servers`: `['/user', '']`. */
+  /** The paths of `servers`: `['/user', '']`. */
   basePaths: string[];
-  /** Its operations; those whose path has a parameter come last, so that `/tasks/feed` is not taken for a task. */
   operations: Operation[];
-  /** Each kind of problem that the service can answer with, by name: the examples of the contract's responses. */
+  /** The problems of the service by name, from the examples of the contract's responses. */
   problems: Map<string, ProblemKind>;
-  /** What a request that meets no operation can be answered with, by status: the problems of the contract. */
+  /** Responses to requests that match no operation, by status. */
   unmatched: Map<number, Response>;
-  /** The names of all headers that it has of answers. */
   headers: Set<string>;
 }
 
-/** An operation, with all that it refers to looked up. */
 export interface Operation {
   operationId: string;
   summary: string;
   path: string;
-  /** In capitals: `GET`. */
   method: string;
   tags: string[];
   parameters: Parameter[];
@@ -42,11 +36,9 @@ export interface Parameter {
 
 export interface Response {
   description: string;
-  /** By media type. */
   content: Record<string, { schema: object }>;
-  /** The headers that it may have, by name. */
   headers: Map<string, Header>;
-  /** The headers that it always has with one value, which the contract gives as `const`: names and values in turn. */
+  /** Headers with a `const` value in the contract: alternating names and values. */
   constants: string[];
 }
 
@@ -59,43 +51,41 @@ export interface ProblemKind {
   name: string;
   title: string;
   status: number;
-  /** What it means and what to do, in Markdown. */
   description: string;
   example: Record<string, unknown>;
   headers: Response['headers'];
   constants: Response['constants'];
 }
 
-/** The parts of an OpenAPI 3.1 document that the runtime reads, before what is referred to is looked up. */
+/** The parts of an OpenAPI 3.1 document that the runtime reads, with references. */
 export interface Document {
   info: { title: string; version: string; summary: string; description: string };
   servers: { url: string }[];
   tags: { name: string; description: string; externalDocs?: Document['externalDocs'] }[];
-  /** Which service has which tags; only in the document of the whole system. */
+  /** The tags of each service; only in the document of the whole system. */
   'x-tagGroups'?: { name: string; tags: string[] }[];
-  /** The other service; in the document of the whole system each tag has its own. */
   externalDocs?: { url: string; description: string };
   paths: Record<string, PathItem>;
-  components: { responses: Record<string, Referred<DocumentResponse>> };
+  components: { responses: Record<string, Reference<DocumentResponse>> };
 }
 
-type Referred<Value> = Value | { $ref: string };
-type PathItem = { parameters?: Referred<Parameter>[] } & Partial<Record<(typeof methods)[number], DocumentOperation>>;
+type Reference<Value> = Value | { $ref: string };
+type PathItem = { parameters?: Reference<Parameter>[] } & Partial<Record<(typeof methods)[number], DocumentOperation>>;
 
 export interface DocumentOperation {
   operationId: string;
   summary: string;
   description: string;
   tags: string[];
-  parameters?: Referred<Parameter>[];
+  parameters?: Reference<Parameter>[];
   requestBody?: NonNullable<Operation['requestBody']>;
-  responses: Record<string, Referred<DocumentResponse>>;
+  responses: Record<string, Reference<DocumentResponse>>;
 }
 
 export interface DocumentResponse {
   description: string;
-  headers?: Record<string, Referred<Header>>;
-  content?: Record<string, { schema: object; examples?: Record<string, Referred<Example>> }>;
+  headers?: Record<string, Reference<Header>>;
+  content?: Record<string, { schema: object; examples?: Record<string, Reference<Example>> }>;
 }
 
 interface Example {
@@ -105,10 +95,10 @@ interface Example {
 
 const methods = ['get', 'put', 'post', 'patch', 'delete'] as const;
 
-/** Reads a bundled contract. Throws when the file cannot be read, is not YAML or refers to what it does not have. */
+/** Reads a bundled contract. Throws when the file cannot be read, is not YAML or has an unresolved reference. */
 export function readContract(file: URL): Contract {
   const yaml = readFileSync(file, 'utf8');
-  // The schema of YAML 1.2, in which a date is a string.
+  // In the core schema a date is a string.
   const document = load(yaml, { schema: CORE_SCHEMA }) as Document;
   const operations = operationsOf(document);
   const responses = Object.values(document.components.responses);
@@ -116,7 +106,10 @@ export function readContract(file: URL): Contract {
   const unmatched = responses.flatMap((each) =>
     problemKinds(document, each).map(([, { status }]) => [status, responseOf(document, each)] as const),
   );
-  const answers = [...operations.flatMap((each) => [...each.responses.values()]), ...unmatched.map(([, each]) => each)];
+  const declared = [
+    ...operations.flatMap((each) => [...each.responses.values()]),
+    ...unmatched.map(([, each]) => each),
+  ];
   return {
     yaml,
     document,
@@ -124,7 +117,7 @@ export function readContract(file: URL): Contract {
     operations,
     problems: new Map(problems),
     unmatched: new Map(unmatched),
-    headers: new Set(answers.flatMap(({ headers }) => [...headers.keys()])),
+    headers: new Set(declared.flatMap(({ headers }) => [...headers.keys()])),
   };
 }
 
@@ -147,25 +140,27 @@ function operationsOf(document: Document): Operation[] {
   return operations.sort((one, other) => Number(one.path.includes('{')) - Number(other.path.includes('{')));
 }
 
-function parameterOf(document: Document, referred: Referred<Parameter>): Parameter {
-  const parameter = lookUp(document, referred);
-  return { ...parameter, schema: lookUp(document, parameter.schema) };
+function parameterOf(document: Document, reference: Reference<Parameter>): Parameter {
+  const parameter = resolve(document, reference);
+  return { ...parameter, schema: resolve(document, parameter.schema) };
 }
 
-function responseOf(document: Document, referred: Referred<DocumentResponse>): Response {
-  const { description, content = {}, ...response } = lookUp(document, referred);
-  const headers = Object.entries(response.headers ?? {}).map(([name, each]) => [name, lookUp(document, each)] as const);
+function responseOf(document: Document, reference: Reference<DocumentResponse>): Response {
+  const { description, content = {}, ...response } = resolve(document, reference);
+  const headers = Object.entries(response.headers ?? {}).map(
+    ([name, each]) => [name, resolve(document, each)] as const,
+  );
   const constants = headers.flatMap(([name, { required, schema }]) =>
     required && schema.const !== undefined ? [name, schema.const] : [],
   );
   return { description, content, headers: new Map(headers), constants };
 }
 
-function problemKinds(document: Document, referred: Referred<DocumentResponse>): [string, ProblemKind][] {
-  const { content } = lookUp(document, referred);
-  const { description, headers, constants } = responseOf(document, referred);
+function problemKinds(document: Document, reference: Reference<DocumentResponse>): [string, ProblemKind][] {
+  const { content } = resolve(document, reference);
+  const { description, headers, constants } = responseOf(document, reference);
   return Object.entries(content?.['application/problem+json']?.examples ?? {}).map(([name, each]) => {
-    const { value: example, ...own } = lookUp(document, each);
+    const { value: example, ...own } = resolve(document, each);
     const { title, status } = example;
     const kind = {
       name,
@@ -181,13 +176,13 @@ function problemKinds(document: Document, referred: Referred<DocumentResponse>):
   });
 }
 
-/** What a JSON Pointer of the document refers to (`#/components/…`), or what stands there itself. */
-export function lookUp<Value extends object>(document: Document, value: Referred<Value>): Value {
+/** Resolves a reference (`#/components/…`); returns any other value as it is. */
+export function resolve<Value extends object>(document: Document, value: Reference<Value>): Value {
   if (!('$ref' in value)) return value;
   const found = value.$ref
     .split('/')
     .slice(1)
     .reduce<unknown>((parent, key) => (parent as Record<string, unknown> | undefined)?.[key], document);
   if (!found) throw new Error(`the contract has no ${value.$ref}`);
-  return lookUp(document, found as Referred<Value>);
+  return resolve(document, found as Reference<Value>);
 }

@@ -1,51 +1,43 @@
 /** Types: a contract's operations → the handlers to write. */
+import type { InvalidField } from '../errors.ts';
 import type { Queryable } from '../postgres/database.ts';
 
 /**
- * Says that these handlers are all of a contract's operations, no more and no less:
- * `implement<operations>()({ async createTask({ body }) { … } })`.
- *
- * It does not compile when an operation is missing or unknown, a parameter is misspelt, or an answer has a status, a
- * field or a body that the contract does not have for it. (A plain `satisfies` lets excess fields pass: TypeScript
- * checks them only in a literal, and an async function's answer is no longer one.)
+ * Type-checks handlers: a missing operation, or a status, field or body that the contract does not declare, does not compile.
+ * (`satisfies` accepts excess fields in the result of an async function.)
  */
 export function implement<Operations>() {
-  return <Answers extends { [Id in keyof Operations]: Outcome<Operations[Id]> }>(
-    handlers: Returning<Operations, Answers> & NothingElse<Operations, Answers>,
+  return <Results extends { [Id in keyof Operations]: Outcome<Operations[Id]> }>(
+    handlers: Returning<Operations, Results> & NothingElse<Operations, Results>,
   ): Handlers<Operations> => handlers;
 }
 
-/** One function for each `operationId` of the contract. */
 export type Handlers<Operations> = {
   [Id in keyof Operations]: (request: Request<Operations[Id]>) => Promise<Outcome<Operations[Id]>>;
 };
 
-/** What a handler is given: the parts of the request, as the contract has them, validated and with defaults filled in. */
+/** The parts of a valid request, in the contract's types and with its defaults. */
 export interface Request<Operation> {
   path: Parameters<Operation, 'path'>;
   query: Parameters<Operation, 'query'>;
   headers: Parameters<Operation, 'header'>;
   body: Operation extends { requestBody: { content: infer Content } } ? Content[keyof Content] : undefined;
-  /** Which of the media types that it answers with the client likes best. */
+  /** The response media type that the client prefers. */
   accept: Operation extends { responses: { 200: { content: infer Content } } } ? keyof Content : never;
-  /**
-   * The database, or the transaction that this request is in. All that is asked of it has 1.7 s in all; who waits for
-   * something else, as long polls do, reads it again from the request, and so begins anew.
-   */
+  /** The database, or the request's transaction. All queries together have 1.7 s; reading `db` again starts a new deadline. */
   db: Queryable;
-  /** Comes when nobody waits for the answer any more, or the service stops. */
+  /** Aborted when the client disconnects or the service stops. */
   signal: AbortSignal;
 }
 
-/** What a handler may answer: one of the statuses that the contract declares, with its body and headers. */
+/** What a handler may return: a status that the contract declares, with its body and headers. */
 export type Outcome<Operation> = Operation extends { responses: infer Responses }
   ? {
       [Status in keyof Responses]: { status: Status } & Content<Responses[Status]> & Headers<Responses[Status]>;
     }[keyof Responses]
   : never;
 
-/** What every outcome is, seen from the runtime. */
-export interface Answer {
+export interface HandlerResult {
   status: number;
   headers?: Record<string, string>;
   body?: unknown;
@@ -55,11 +47,10 @@ export interface Answer {
 
 /** The part of a problem that a handler knows; the runtime adds the rest. */
 export interface ProblemDetails {
-  /** The problem's name in the contract. May be left out where the operation has one problem of this status. */
+  /** The problem's name in the contract; optional where the status has only one. */
   type?: string;
-  /** What happened this time, for the person who reads it. */
   detail: string;
-  errors?: { pointer: string; detail: string; code: string }[];
+  errors?: InvalidField[];
 }
 
 type Parameters<Operation, In extends string> = Operation extends { parameters: { [Key in In]: infer Given } }
@@ -78,7 +69,6 @@ type Content<Response> = Response extends { content: infer Media }
     }[keyof Media]
   : { body?: never };
 
-/** The headers that the runtime sends by itself, where the contract declares them. */
 type RuntimeHeader =
   | 'X-Request-Id'
   | 'RateLimit'
@@ -102,18 +92,17 @@ type DeclaredHeader<Declared> = Exclude<
 > &
   keyof Declared;
 
-/** Where TypeScript learns what each handler answers. */
-type Returning<Operations, Answers> = {
-  [Id in keyof Answers]: (request: Request<Operations[Id & keyof Operations]>) => Promise<Answers[Id]>;
+type Returning<Operations, Results> = {
+  [Id in keyof Results]: (request: Request<Operations[Id & keyof Operations]>) => Promise<Results[Id]>;
 };
 
-type NothingElse<Operations, Answers> = {
-  [Id in keyof Answers]: Id extends keyof Operations
-    ? (request: Request<Operations[Id]>) => Promise<Exactly<Answers[Id], Outcome<Operations[Id]>>>
+type NothingElse<Operations, Results> = {
+  [Id in keyof Results]: Id extends keyof Operations
+    ? (request: Request<Operations[Id]>) => Promise<Exactly<Results[Id], Outcome<Operations[Id]>>>
     : never;
 };
 
-/** `Given`, with `never` for what `Declared` does not have. Distributes over the answers of a handler, by status. */
+/** `Given`, with `never` for fields that `Declared` does not have. Distributes over the results of a handler, by status. */
 type Exactly<Given, Declared> = Given extends { status: infer Status }
   ? ExactFields<Given, Extract<Declared, { status: Status }>>
   : never;

@@ -1,6 +1,6 @@
 /** The contract as the reference shows it: with samples, with a way to try each operation, with what problems mean. */
 import {
-  lookUp,
+  resolve,
   type Contract,
   type Document,
   type DocumentOperation,
@@ -27,7 +27,7 @@ type Shown<Part> = Part & { 'x-codeSamples'?: Sample[]; 'x-summary'?: string };
 /** A problem is shown by its title; opened, it leads to the page that its `type` names. */
 function explainProblems(response: Shown<DocumentResponse>, document: Document): void {
   const examples = Object.values(response.content?.['application/problem+json']?.examples ?? {});
-  const problems = examples.map((each) => lookUp(document, each).value);
+  const problems = examples.map((each) => resolve(document, each).value);
   if (problems.length === 0) return;
   response['x-summary'] = problems.map(({ title }) => String(title)).join(', or ');
   const links = problems.map(({ title, type }) => `[${String(title)}: what it means](${String(type)})`);

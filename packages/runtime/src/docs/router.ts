@@ -9,14 +9,14 @@ import { docsPage, homepage } from './homepage.ts';
 import { html, markdown, type Html } from './html.ts';
 import { redocBundle, withRedoc } from './redoc.ts';
 import { referenceOf } from './reference.ts';
-import { refuseMethod } from '../http/middleware.ts';
+import { rejectMethod } from '../http/middleware.ts';
 
 /**
  * Answers for the pages of a service; whatever else is asked for goes on to the next handler. Mount it at each
  * base path: the pages hold relative links, so they are right under any. Needs no database and no internet.
  * `docs` is the contract of the whole system, if it is this service that shows it.
  */
-export function pages(contract: Contract, docs?: Contract): Router {
+export function docsRouter(contract: Contract, docs?: Contract): Router {
   const served = makePages(contract, docs);
   return express.Router().use((req, res, next) => {
     // Express has the path `/` for both `/user` and `/user/`.
@@ -24,7 +24,7 @@ export function pages(contract: Contract, docs?: Contract): Router {
     const page = served.get(path);
     const other = path.endsWith('/') ? path.slice(0, -1) : `${path}/`;
     if (page && req.method !== 'GET' && req.method !== 'HEAD') {
-      refuseMethod(req, res, 'GET, HEAD, OPTIONS');
+      rejectMethod(req, res, 'GET, HEAD, OPTIONS');
     } else if (page) {
       // During a rollout a replica may be asked for another version than it has: that must not be kept.
       const mayKeep = req.query.v === page.version;

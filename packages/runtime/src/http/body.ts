@@ -1,73 +1,77 @@
-/** The body of a request: its bytes, unpacked, and never more than 1 MB of them. */
+/** Request bodies: read to the end, decompressed, at most 1 MB. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
-import { askForBody } from './server.ts';
-import { InvalidRequest } from './problems.ts';
-import { overloaded, Refused } from '../errors.ts';
+import { HttpError, InvalidRequest, overloaded } from '../errors.ts';
+import type { Load } from './load-shedding.ts';
 
-const bytesMax = 1_048_576;
-/** Of all bodies that are just being read: else many who do not come to an end would take all the memory there is. */
-const heldMax = 64 * bytesMax;
-let held = 0;
+const maxBytes = 1_048_576;
 const decoders = { gzip: createGunzip, deflate: createInflate, br: createBrotliDecompress };
 
 /**
- * Reads a body to its end. Of one that is too large the rest is not kept.
- * @throws {Refused} 413 when it is too large, 415 when it is packed in an unknown way, 408 when it comes too slowly.
- * @throws `overloaded` when too much is being read already.
- * @throws {InvalidRequest} When it breaks off, or cannot be unpacked.
+ * Reads a body to its end; the rest of a body that is too large is discarded.
+ * @throws {HttpError} 413, 415 or 408. {InvalidRequest} when it is damaged. `overloaded` when all bodies are too large.
  */
-export async function readBody(req: IncomingMessage, res: ServerResponse): Promise<Buffer> {
+export async function readBody(req: IncomingMessage, res: ServerResponse, load: Load): Promise<Buffer> {
   const { 'content-encoding': encoding = 'identity', 'content-length': length } = req.headers;
   const decoder = encoding.toLowerCase();
   if (decoder !== 'identity' && !isDecoder(decoder)) {
-    throw new Refused(415, 'This address reads bodies that are plain, or compressed by gzip, deflate or br.');
+    throw new HttpError(415, 'Content-Encoding must be one of gzip, deflate and br, or absent.');
   }
-  if (Number(length) > bytesMax) throw tooLarge();
-  askForBody(req, res);
+  if (Number(length) > maxBytes) throw tooLarge();
+  sendContinue(req, res);
   return new Promise((resolve, reject) => {
-    const unpacked = decoder === 'identity' ? req : req.pipe(decoders[decoder]());
+    const decoded = decoder === 'identity' ? req : req.pipe(decoders[decoder]());
     let chunks: Buffer[] = [];
     let bytes = 0;
-    const letGo = () => {
-      held -= bytes;
+    const release = () => {
+      load.bodyBytes -= bytes;
       bytes = 0;
       chunks = [];
     };
     const fail = (reason: Error) => {
       reject(reason);
-      letGo();
-      unpacked.off('data', hold).resume();
-      if (unpacked === req) return;
+      release();
+      decoded.off('data', keep).resume();
+      if (decoded === req) return;
       req.unpipe().resume();
-      unpacked.destroy();
+      decoded.destroy();
     };
-    const hold = (chunk: Buffer) => {
+    const keep = (chunk: Buffer) => {
       bytes += chunk.length;
-      held += chunk.length;
+      load.bodyBytes += chunk.length;
       chunks.push(chunk);
-      if (bytes > bytesMax) fail(tooLarge());
-      else if (held > heldMax) fail(overloaded);
+      if (bytes > maxBytes) fail(tooLarge());
+      else if (load.isBodyMemoryFull) fail(overloaded);
     };
-    unpacked.on('data', hold);
-    unpacked.on('end', () => {
+    decoded.on('data', keep);
+    decoded.on('end', () => {
       resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
-      letGo();
+      release();
     });
-    for (const stream of new Set([req, unpacked])) {
+    for (const stream of new Set([req, decoded])) {
       stream.on('error', (error) => {
-        fail(error instanceof Refused ? error : damaged());
+        fail(error instanceof HttpError ? error : damaged());
       });
     }
   });
+}
+
+/** Whether a request has a body (RFC 9112 §6.3). */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
+}
+
+/** Answers `Expect: 100-continue` (RFC 9110 §10.1.1): the client may send the body. */
+export function sendContinue({ headers, httpVersion }: IncomingMessage, res: ServerResponse): void {
+  if (headers.expect !== undefined && httpVersion === '1.1') res.writeContinue();
 }
 
 function isDecoder(name: string): name is keyof typeof decoders {
   return Object.hasOwn(decoders, name);
 }
 
-function tooLarge(): Refused {
-  return new Refused(413, 'The body is larger than 1 MB.');
+function tooLarge(): HttpError {
+  return new HttpError(413, 'The body is larger than 1 MB.');
 }
 
 function damaged(): InvalidRequest {

@@ -1,58 +1,90 @@
-/** A request and its answer, as every part of the runtime sees them: Node's own, with what is known of them beside. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Operation } from '../contract/document.ts';
+import type { HandlerResult } from '../contract/handlers.ts';
+import type { Route, Router } from '../contract/router.ts';
 import { newId } from '../ids.ts';
 
-/** What is known of a request; Express has it as `res.locals`. */
-export interface Known {
-  /** The `X-Request-Id` that came with it, if it fits the contract, or a new one. It goes back in the answer. */
+/** The state of one request; Express shows it as `res.locals`. */
+export interface Context {
+  /** Echoes a valid client-supplied `X-Request-Id`; otherwise generated. */
   requestId: string;
-  /** As it came, before anything was taken off it. */
+  /** As received, with prefix and query. */
   url: string;
-  /** When it came, of `performance.now()`. */
-  beganMs: number;
-  /** What it asks for, once that is known. */
+  startedMs: number;
+  route: Route | undefined;
   operation: Operation | undefined;
-  /** Whether it is HEAD, which is GET without the body (RFC 9110 §9.3.2). */
-  head: boolean;
-  /** The methods that its path has, where it has not the one that was asked for. */
-  allowed: string | undefined;
-  /** The parameters of its path. */
+  /** HEAD is handled as GET without the body (RFC 9110 §9.3.2). */
+  isHead: boolean;
   params: Record<string, string> | undefined;
-  /** Which of the media types that the operation answers with the client likes best. */
   accept: string | undefined;
-  /** The body, where it was read already. */
+  /** The request body, where the fast path has read it already. */
   bytes: Buffer | undefined;
-  /** What failed, where that is the service's own fault. */
+  /** The cause of a 5xx response, for the log. */
   error: Error | undefined;
 }
 
-export type Outgoing = ServerResponse & { locals: Known };
+export interface ValidRequest {
+  path: unknown;
+  query: unknown;
+  headers: Record<string, string | undefined>;
+  body: unknown;
+  accept: unknown;
+}
 
-/** What a request goes through: it answers it, or gives it to the next one. */
-export type Listener = (req: IncomingMessage, res: Outgoing) => void;
+export type Result = HandlerResult & { replayed?: true };
 
-/** Writes down what is known of a request when it comes. */
-export function begin(req: IncomingMessage, res: ServerResponse): asserts res is Outgoing {
+/** A response before the headers that every response has. */
+export interface Reply {
+  status: number;
+  headers: string[];
+  body?: string | Buffer;
+  stream?: AsyncIterable<string>;
+}
+
+export type Listener = (req: IncomingMessage, res: ServerResponse) => void;
+
+/** A stage of the pipeline: it responds, or calls `next`, now or later. */
+export type Stage = (req: IncomingMessage, res: ServerResponse, next: () => void) => void;
+
+export type Reject = (req: IncomingMessage, res: ServerResponse, error: unknown) => void;
+
+/** Joins stages into a listener. The last stage must respond. */
+export function pipeline(stages: Stage[]): Listener {
+  return stages.reduceRight<Listener>(
+    (next, stage) => (req, res) => {
+      stage(req, res, () => {
+        next(req, res);
+      });
+    },
+    () => undefined,
+  );
+}
+
+export function contextOf(res: ServerResponse): Context {
+  return (res as ServerResponse & { locals: Context }).locals;
+}
+
+export function createContext(req: IncomingMessage, res: ServerResponse, findRoute: Router): Context {
   const { url = '/', headers } = req;
-  const given = headers['x-request-id'];
-  const requestId = typeof given === 'string' && /^[A-Za-z0-9._~:/+=@-]{1,128}$/.test(given) ? given : newId();
-  // All fields from the start, so that the engine keeps one shape for all requests.
-  (res as Outgoing).locals = {
-    requestId,
+  const clientId = headers['x-request-id'];
+  const isValid = typeof clientId === 'string' && /^[A-Za-z0-9._~:/+=@-]{1,128}$/.test(clientId);
+  // All fields from the start, so that V8 keeps one hidden class for all contexts.
+  const context: Context = {
+    requestId: isValid ? clientId : newId(),
     url,
-    beganMs: performance.now(),
+    startedMs: performance.now(),
+    route: findRoute(pathOf(url)),
     operation: undefined,
-    head: false,
-    allowed: undefined,
+    isHead: false,
     params: undefined,
     accept: undefined,
     bytes: undefined,
     error: undefined,
   };
+  (res as ServerResponse & { locals: Context }).locals = context;
+  return context;
 }
 
-/** A path without its query. */
 export function pathOf(url: string): string {
   const end = url.indexOf('?');
   return end < 0 ? url : url.slice(0, end);

@@ -1,34 +1,28 @@
 import { setMaxListeners } from 'node:events';
-import type { ProblemDetails } from '../contract/handlers.ts';
 
-/** Whether the service can do its work now; `start()` keeps it up to date. */
+/** Whether the service is ready; `runService()` keeps it up to date. */
 export class Health {
-  /** Why it cannot, for the person who asks; undefined when it can. */
   reason: string | undefined = 'The service is starting.';
-  readonly #stopping = new AbortController();
+  readonly #controller = new AbortController();
+  /** Aborted on SIGTERM. The service still responds, and closes each connection after its response. */
+  readonly stopping: AbortSignal = this.#controller.signal;
 
   constructor() {
-    // As many listen as wait for what happens.
-    setMaxListeners(0, this.#stopping.signal);
-  }
-
-  /** Comes when the service is told to stop: it answers what still comes, and closes each connection after it. */
-  get stopping(): AbortSignal {
-    return this.#stopping.signal;
+    setMaxListeners(0, this.stopping);
   }
 
   stop(): void {
     this.reason = 'The service is shutting down.';
-    this.#stopping.abort();
+    this.#controller.abort();
   }
 }
 
-/** `getHealth` (readiness) and `getLiveness` of a contract. Neither asks the database: `start()` did, a moment ago. */
+/** `getHealth` (readiness) and `getLiveness` of a contract. Neither queries the database: a background check does. */
 export function healthHandlers(health: Health) {
   return {
     async getHealth() {
       const { reason } = health;
-      return reason === undefined ? ok : { status: 503 as const, problem: { detail: reason } satisfies ProblemDetails };
+      return reason === undefined ? ok : { status: 503 as const, problem: { detail: reason } };
     },
     async getLiveness() {
       return ok;
@@ -36,9 +30,9 @@ export function healthHandlers(health: Health) {
   };
 }
 
-/** Whether this is asked by an orchestrator, at whatever prefix. It asks every few seconds, and is answered whatever happens. */
-export function isHealth(url: string): boolean {
-  return /\/health(\/live)?$/.test(url);
-}
-
 const ok = { status: 200 as const, body: { status: 'ok' as const } };
+
+export const healthOperations: ReadonlySet<string | undefined> = new Set<keyof ReturnType<typeof healthHandlers>>([
+  'getHealth',
+  'getLiveness',
+]);

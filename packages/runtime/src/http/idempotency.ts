@@ -1,15 +1,11 @@
-/**
- * `Idempotency-Key`: a request that is sent again gets the first answer again, and nothing is done twice. As in the draft
- * "The Idempotency-Key HTTP Header Field" of the IETF's HTTPAPI group: 409 while the first is in flight, 422 for another
- * request with the same key.
- */
+/** `Idempotency-Key`: a repeated request gets the first response again (IETF draft-ietf-httpapi-idempotency-key-header). */
 import { createHash } from 'node:crypto';
 import stringify from 'safe-stable-stringify';
+import type { HandlerResult } from '../contract/handlers.ts';
+import { HttpError } from '../errors.ts';
 import type { Database, Queryable } from '../postgres/database.ts';
-import type { Answer } from '../contract/handlers.ts';
-import { Refused } from '../errors.ts';
+import type { Result } from './context.ts';
 
-/** A request, by its key and by what it asks. */
 export interface KeyedRequest {
   key: string;
   operationId: string;
@@ -17,51 +13,49 @@ export interface KeyedRequest {
 }
 
 /**
- * Answers a request once: `handle` runs in a transaction that also keeps its answer for 24 hours, or else the kept one is
- * given. Only what succeeds is kept; of what is refused nothing stays.
- *
- * @throws {Refused} 409 while another with this key is in flight, 422 when the key was sent with another request.
+ * Runs `handle` in a transaction that also stores its result for 24 hours, or returns the stored result.
+ * @throws {HttpError} 409 while a request with this key is in progress, 422 when the key came with another request.
  */
-export async function once(
+export async function runOnce(
   db: Database,
   request: KeyedRequest,
-  handle: (transaction: Queryable) => Promise<Answer>,
-): Promise<Answer & { replayed?: true }> {
-  const work = db.work();
-  // Before anything is asked of others: they may have changed their minds since.
-  const kept = await findAnswer(work, request);
-  if (kept) return kept;
+  handle: (transaction: Queryable) => Promise<HandlerResult>,
+): Promise<Result> {
+  const session = db.session();
+  // Before the handler calls other services: their data may have changed since the first request.
+  const stored = await findResult(session, request);
+  if (stored) return stored;
   try {
-    return await work.transaction(async (transaction) => {
+    return await session.transaction(async (transaction) => {
       let claimed: Promise<void> | undefined;
-      const answer = await handle({
+      const result = await handle({
         schema: transaction.schema,
         async query(statement) {
-          // Not before the first statement: what the handler asks of others must not hold a connection.
+          // At the first statement: calls to other services must not hold a connection.
           await (claimed ??= claim(transaction, request));
           return transaction.query(statement);
         },
       });
-      if (answer.status >= 400) throw new AnsweredWithoutEffect(answer);
-      await keepAnswer(transaction, request, answer);
-      return answer;
+      if (result.status >= 400) throw new RolledBack(result);
+      await storeResult(transaction, request, result);
+      return result;
     });
   } catch (error) {
-    if (error instanceof AnsweredWithoutEffect) return error.answer;
+    if (error instanceof RolledBack) return error.result;
     throw error;
   }
 }
 
-/** Ends the transaction, so that nothing of it stays. */
-class AnsweredWithoutEffect extends Error {
-  readonly answer: Answer;
-  constructor(answer: Answer) {
+class RolledBack extends Error {
+  readonly result: Result;
+
+  constructor(result: Result) {
     super();
-    this.answer = answer;
+    this.result = result;
   }
 }
 
-/** From here to the end of the transaction nobody else works on this key. */
+/** Locks the key until the transaction ends. */
 async function claim(transaction: Queryable, request: KeyedRequest): Promise<void> {
   const [lock] = await transaction.query<{ free: boolean }>({
     name: 'claim-idempotency-key',
@@ -69,30 +63,30 @@ async function claim(transaction: Queryable, request: KeyedRequest): Promise<voi
     values: [`${transaction.schema} ${request.key}`],
   });
   if (!lock?.free) {
-    throw new Refused(409, 'A request with this Idempotency-Key is still being worked on.', 'request-in-flight');
+    throw new HttpError(409, 'A request with this Idempotency-Key is still in progress.', 'request-in-flight');
   }
-  // A statement of its own: the first one does not see what was committed while it took the lock.
-  const kept = await findAnswer(transaction, request);
-  if (kept) throw new AnsweredWithoutEffect(kept);
+  // A separate statement, because the first does not see what was committed before it had the lock.
+  const stored = await findResult(transaction, request);
+  if (stored) throw new RolledBack(stored);
 }
 
-async function findAnswer(db: Queryable, request: KeyedRequest): Promise<(Answer & { replayed: true }) | undefined> {
-  const [kept] = await db.query<{ fingerprint: string; answer: Answer }>({
+async function findResult(db: Queryable, request: KeyedRequest): Promise<Result | undefined> {
+  const [stored] = await db.query<{ fingerprint: string; answer: HandlerResult }>({
     name: 'find-idempotency-key',
     text: `select fingerprint, answer from ${db.schema}.idempotency_keys
            where key = $1 and created_at > now() - interval '24 hours'`,
     values: [request.key],
   });
-  if (kept && kept.fingerprint !== fingerprintOf(request)) {
-    throw new Refused(422, 'This Idempotency-Key was sent with a different request.');
+  if (stored && stored.fingerprint !== fingerprintOf(request)) {
+    throw new HttpError(422, 'This Idempotency-Key was used with a different request.');
   }
-  return kept && { ...kept.answer, replayed: true };
+  return stored && { ...stored.answer, replayed: true };
 }
 
-/** Each key that comes takes two that are too old with it, so that the table does not grow. */
-async function keepAnswer(transaction: Queryable, request: KeyedRequest, answer: Answer): Promise<void> {
+/** Each new key deletes two expired ones, so that the table does not grow. */
+async function storeResult(transaction: Queryable, request: KeyedRequest, result: HandlerResult): Promise<void> {
   await transaction.query({
-    name: 'keep-idempotency-key',
+    name: 'store-idempotency-key',
     text: `with expired as (
              delete from ${transaction.schema}.idempotency_keys where key in (
                select key from ${transaction.schema}.idempotency_keys
@@ -102,11 +96,10 @@ async function keepAnswer(transaction: Queryable, request: KeyedRequest, answer:
            insert into ${transaction.schema}.idempotency_keys (key, fingerprint, answer) values ($1, $2, $3)
            on conflict (key) do update
            set fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at`,
-    values: [request.key, fingerprintOf(request), JSON.stringify(answer)],
+    values: [request.key, fingerprintOf(request), JSON.stringify(result)],
   });
 }
 
-/** The same for the same request, in whatever order the fields of its body stand. */
 function fingerprintOf({ operationId, body }: KeyedRequest): string {
   return createHash('sha256')
     .update(`${operationId} ${stringify(body)}`)

@@ -1,16 +1,16 @@
-/** Logs: one JSON object a line on standard output; of a request, one line when it is answered. */
+/** Logs: one JSON object a line on standard output, one line for each finished request. */
+import type { ServerResponse } from 'node:http';
 import { pino, type Logger } from 'pino';
-import { pathOf, type Outgoing } from './context.ts';
-import { isHealth } from './health.ts';
+import { contextOf, pathOf } from './context.ts';
+import { healthOperations } from './health.ts';
+import type { Metrics } from './metrics.ts';
 
 export type { Logger };
 
-/** `level` as pino names them. */
 export function createLogger(service: string, level: string): Logger {
   return pino({ level, base: { service }, timestamp }, { write });
 }
 
-/** Written once for all lines of the same millisecond. */
 let time = { ms: 0, text: '' };
 
 function timestamp(): string {
@@ -20,62 +20,78 @@ function timestamp(): string {
 }
 
 const output = pino.destination({ sync: true });
-let gathered = '';
+let pending = '';
 
-/** The lines of one turn of the event loop are written together: none waits longer, and none is lost when the process ends. */
+/** Writes the lines of one turn of the event loop together. The exit of the process loses none. */
 function write(line: string): void {
-  if (gathered === '') setImmediate(flush);
-  gathered += line;
+  if (pending === '') setImmediate(flush);
+  pending += line;
 }
 
 function flush(): void {
-  if (gathered !== '') output.write(gathered);
-  gathered = '';
+  if (pending !== '') output.write(pending);
+  pending = '';
 }
 
 process.once('exit', flush);
 
-/** Logs a request that is over with its operation, status, duration in milliseconds and request id. */
-export function logRequest(logger: Logger, res: Outgoing): void {
-  const { requestId, operation, url, beganMs, error, head } = res.locals;
-  const level = levelOf(url, res.statusCode);
-  if (!logger.isLevelEnabled(level)) return;
-  logger[level](
-    {
-      requestId,
-      operation: operation?.operationId,
-      method: head ? 'HEAD' : res.req.method,
-      path: pathOf(url),
-      status: res.statusCode,
-      durationMs: Math.round(performance.now() - beganMs),
-      ...(res.writableFinished ? undefined : { aborted: true }),
-      ...(error && { err: error }),
-    },
-    'request',
-  );
+export interface RequestLog {
+  finished(res: ServerResponse): void;
+  /** Counts a request rejected under overload. A line for each would cost too much: one line a second has their number. */
+  rejected(res: ServerResponse): void;
 }
 
-/** Makes a function that counts a refused request: one line a second says how many there were, as a line each would cost too much. */
-export function refusalLog(logger: Logger): () => void {
-  let refused = 0;
-  return () => {
-    refused += 1;
-    if (refused > 1) return;
-    setTimeout(() => {
-      logger.warn({ refused }, 'refused what was too much to do');
-      refused = 0;
-    }, 1000).unref();
+export function createRequestLog(logger: Logger, { requestDuration }: Metrics): RequestLog {
+  let rejected = 0;
+
+  function record({ statusCode: status }: ServerResponse, operationId: string | undefined, startedMs: number): number {
+    const durationMs = performance.now() - startedMs;
+    requestDuration.observe({ operation: operationId ?? 'none', status }, durationMs / 1000);
+    return durationMs;
+  }
+
+  return {
+    finished(res) {
+      const { requestId, operation, url, startedMs, error, isHead } = contextOf(res);
+      const operationId = operation?.operationId;
+      const durationMs = record(res, operationId, startedMs);
+      const level = levelOf(operationId, url, res.statusCode);
+      if (!logger.isLevelEnabled(level)) return;
+      logger[level](
+        {
+          requestId,
+          operation: operationId,
+          method: isHead ? 'HEAD' : res.req.method,
+          path: pathOf(url),
+          status: res.statusCode,
+          durationMs: Math.round(durationMs),
+          ...(res.writableFinished ? undefined : { aborted: true }),
+          ...(error && { err: error }),
+        },
+        'request',
+      );
+    },
+
+    rejected(res) {
+      record(res, undefined, contextOf(res).startedMs);
+      rejected += 1;
+      if (rejected > 1) return;
+      setTimeout(() => {
+        logger.warn({ rejected }, 'rejected requests: the service is overloaded');
+        rejected = 0;
+      }, 1000).unref();
+    },
   };
 }
 
-/** That the database is away is no fault of the service, and would be said at each request. */
-function levelOf(url: string, status: number): 'debug' | 'info' | 'warn' | 'error' {
-  if (isRoutine(url, status)) return 'debug';
+/** An unavailable database is no fault of the service: 503 is a warning. */
+function levelOf(operationId: string | undefined, url: string, status: number): 'debug' | 'info' | 'warn' | 'error' {
+  if (isRoutine(operationId, url, status)) return 'debug';
   if (status === 503) return 'warn';
   return status >= 500 ? 'error' : 'info';
 }
 
-/** Orchestrators ask for the health every few seconds, and followers for what is new. */
-function isRoutine(url: string, status: number): boolean {
-  return isHealth(url) || (/\/feed\?.*wait=/.test(url) && status < 400);
+/** Health checks and successful polls of a feed repeat every few seconds. */
+function isRoutine(operationId: string | undefined, url: string, status: number): boolean {
+  return healthOperations.has(operationId) || (status < 400 && /\/feed\?.*wait=/.test(url));
 }

@@ -1,112 +1,128 @@
-/**
- * The edge of a server: what cannot be read as HTTP/1.1 (RFC 9112), asks for what no HTTP server here does, or comes too
- * slowly is refused as everything else is, in its turn, and its connection closed: what follows has no known beginning.
- */
+/** The HTTP server: rejects what is not HTTP/1.1 (RFC 9112), and clients that are too slow. */
 import { createServer, IncomingMessage, ServerResponse, type Server } from 'node:http';
 import type { Socket } from 'node:net';
-import { Refused } from '../errors.ts';
-import { cutOffStalled, timeouts } from './slow.ts';
+import { HttpError } from '../errors.ts';
+import { hasBody } from './body.ts';
+import type { Listener } from './context.ts';
 
-export interface Answering {
-  /** Answers a request. */
-  serve: (req: IncomingMessage, res: ServerResponse) => void;
-  /** Answers one that is refused. What could not be read of it is not there: it may have no method and no headers. */
-  refuse: (req: IncomingMessage, res: ServerResponse, reason: Refused) => void;
+export interface ServerOptions {
+  serve: Listener;
+  /** Responds to an invalid request. What could not be parsed is absent: there may be no method and no headers. */
+  reject: (req: IncomingMessage, res: ServerResponse, reason: HttpError) => void;
+  IncomingMessage?: typeof IncomingMessage;
+  ServerResponse?: typeof ServerResponse<IncomingMessage>;
 }
 
-/** As many as Apache allows. Node would drop those after the thousandth, and say nothing. */
-const headersMax = 100;
-/** How long to hear out one who is still sending when everything is said. */
+/** As many as Apache allows. Node drops those after the thousandth silently. */
+const maxHeaders = 100;
 const lingerMs = 1000;
 
-/** Of what a server makes its requests and answers. */
-interface Classes {
-  IncomingMessage: typeof IncomingMessage;
-  ServerResponse: typeof ServerResponse<IncomingMessage>;
-}
+export const timeouts = {
+  headersTimeout: 5000,
+  // To the end of the body: 1 MB needs 1.4 Mbit/s.
+  requestTimeout: 6000,
+  connectionsCheckingInterval: 500,
+  // Longer than the proxies in front keep idle connections (nginx 60 s, Traefik 90 s), or a POST meets a closing one.
+  keepAliveTimeout: 95_000,
+};
 
-/**
- * Makes a server that lets every request be answered, and every one refused that is none. A request for a whole URL
- * (RFC 9112 §3.2.2) has become one for its path. Whoever reads a body that breaks off gets to know it as the request's
- * `error`: a Refused, unless the client went away.
- */
-export function createEdge(
-  { serve, refuse }: Answering,
-  classes: Classes = { IncomingMessage, ServerResponse },
-): Server {
-  // Node 24 makes no stream for a body that is not there; those before it do not know the option.
-  const options = { ...timeouts, requireHostHeader: false, optimizeEmptyRequests: true };
-  const server = createServer({ ...options, ...classes });
-  cutOffStalled(server);
-  /** Of each connection, the answer to the request that began last. */
-  const answers = new WeakMap<Socket, ServerResponse>();
-  const unreadable = new WeakSet<Socket>();
+/** Calls `serve` for each valid request. A reader of a truncated body gets an `error` event. */
+export function createHttpServer(options: ServerOptions): Server {
+  const { serve, reject, ...classes } = { IncomingMessage, ServerResponse, ...options };
+  const server = createServer({ ...timeouts, ...classes, requireHostHeader: false, optimizeEmptyRequests: true });
+  closeStalled(server);
+  const responses = new WeakMap<Socket, ServerResponse>();
+  const unparsable = new WeakSet<Socket>();
 
-  function take(req: IncomingMessage, res: ServerResponse): void {
-    answers.set(req.socket, res);
-    res.on('prefinish', letGo);
+  function handle(req: IncomingMessage, res: ServerResponse): void {
+    responses.set(req.socket, res);
+    res.on('prefinish', stopReading);
     if (!req.url?.startsWith('/')) req.url = originForm(req);
-    const reason = refusalOf(req);
-    if (reason) refuse(req, res, reason);
+    const reason = findFault(req);
+    if (reason) reject(req, res, reason);
     else serve(req, res);
   }
 
-  /** Answers on a connection that Node has given up. */
-  function answerLast(socket: Socket, req: IncomingMessage, answer: Answering['serve']): void {
+  function respondLast(socket: Socket, req: IncomingMessage, respond: Listener): void {
     const res = new classes.ServerResponse(req);
     res.shouldKeepAlive = false;
     res.assignSocket(socket);
     res.on('finish', () => {
-      hangUp(socket);
+      closeLingering(socket);
     });
-    answer(req, res);
+    respond(req, res);
   }
 
-  function refuseUnreadable(error: Unreadable, socket: Socket): void {
+  function rejectUnparsable(error: ParseError, socket: Socket): void {
     if (!socket.writable) return;
     const req = new classes.IncomingMessage(socket);
-    const line = requestLineOf(error, !answers.has(socket) && error.rawPacket?.length === socket.bytesRead);
+    const line = requestLineOf(error, !responses.has(socket) && error.rawPacket?.length === socket.bytesRead);
     Object.assign(req, line);
-    answerLast(socket, req, (_, res) => {
-      // The method that Node does not know is one that the path does not have.
+    respondLast(socket, req, (_, res) => {
+      // The service responds to a method that Node does not know as to any other that the path does not have.
       if (line && error.code === 'HPE_INVALID_METHOD') serve(req, res);
-      else refuse(req, res, reasonOf(error));
+      else reject(req, res, reasonOf(error));
     });
   }
 
-  // Whoever reads a body asks for it: see askForBody().
-  server.on('request', take).on('checkContinue', take).on('checkExpectation', take);
-  // It names a host, of which the service has nothing (RFC 9110 §9.3.6): so it is asked of the service as a whole.
+  server.on('request', handle).on('checkContinue', handle).on('checkExpectation', handle);
+  // CONNECT names a host and no path of the service (RFC 9110 §9.3.6).
   server.on('connect', (req, socket: Socket) => {
     socket.on('error', () => socket.destroy());
     req.url = '/';
-    answerLast(socket, req, serve);
+    respondLast(socket, req, serve);
   });
-  server.on('clientError', (error: Unreadable, socket: Socket) => {
-    // All that follows on the same connection is as unreadable.
-    if (unreadable.has(socket)) return;
-    unreadable.add(socket);
-    const last = answers.get(socket);
-    if (!isRefused(error, socket) || !socket.writable) socket.destroy();
-    else if (last && !last.req.complete) breakOff(last, reasonOf(error));
-    else if (!last || last.closed) refuseUnreadable(error, socket);
+  server.on('clientError', (error: ParseError, socket: Socket) => {
+    if (unparsable.has(socket)) return;
+    unparsable.add(socket);
+    const last = responses.get(socket);
+    if (!canRespond(error, socket) || !socket.writable) socket.destroy();
+    else if (last && !last.req.complete) abortBody(last, reasonOf(error));
+    else if (!last || last.closed) rejectUnparsable(error, socket);
     else
       last.once('close', () => {
-        refuseUnreadable(error, socket);
+        rejectUnparsable(error, socket);
       });
   });
   return server;
 }
 
-/** What Node takes for a request and nobody here can answer. */
-function refusalOf({ rawHeaders, headers: { expect }, httpVersion }: IncomingMessage): Refused | undefined {
-  if (rawHeaders.length > 2 * headersMax) return new Refused(431, `A request has ${headersMax} headers at most.`);
-  if (httpVersion !== '1.1' && httpVersion !== '1.0') return new Refused(400, 'The request is not HTTP/1.1.');
-  // RFC 9112 §3.2: Node would keep the first, and a proxy perhaps the last.
-  if (rawHeaders.filter(isHost).length > 1) return new Refused(400, 'The request has more than one Host.');
-  // In HTTP/1.0 it means nothing (RFC 9110 §10.1.1).
+export function socketsOf(server: Server): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  return sockets;
+}
+
+/** Node checks a write twice before it reports a timeout. */
+const stallTimeoutMs = 3000;
+
+/** Closes connections whose client stops reading its response. One timer for all costs a request nothing. */
+function closeStalled(server: Server): void {
+  const sockets = socketsOf(server);
+  const timer = setInterval(() => {
+    for (const socket of sockets) {
+      const isStalled = socket.writableLength > 0;
+      if (isStalled && socket.timeout !== stallTimeoutMs) socket.setTimeout(stallTimeoutMs);
+      else if (!isStalled && socket.timeout === stallTimeoutMs) socket.setTimeout(0);
+    }
+  }, timeouts.connectionsCheckingInterval);
+  timer.unref();
+  server.once('close', () => {
+    clearInterval(timer);
+  });
+}
+
+function findFault({ rawHeaders, headers: { expect }, httpVersion }: IncomingMessage): HttpError | undefined {
+  if (rawHeaders.length > 2 * maxHeaders) return new HttpError(431, `A request has at most ${maxHeaders} headers.`);
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') return new HttpError(400, 'The request is not HTTP/1.1.');
+  // RFC 9112 §3.2: Node uses the first, a proxy may use the last.
+  if (rawHeaders.filter(isHost).length > 1) return new HttpError(400, 'The request has more than one Host header.');
+  // HTTP/1.0 has no expectations (RFC 9110 §10.1.1).
   if (expect !== undefined && httpVersion === '1.1' && !/^100-continue$/i.test(expect)) {
-    return new Refused(417, 'The only expectation that can be met is 100-continue.');
+    return new HttpError(417, 'Expect must be 100-continue.');
   }
   return undefined;
 }
@@ -115,88 +131,66 @@ function isHost(text: string, index: number): boolean {
   return index % 2 === 0 && text.length === 4 && text.toLowerCase() === 'host';
 }
 
-/** What Node says of what it could not read. */
-interface Unreadable extends NodeJS.ErrnoException {
+interface ParseError extends NodeJS.ErrnoException {
   reason?: string;
-  /** What came last, and how much of it could be read. */
   rawPacket?: Buffer;
   bytesParsed?: number;
 }
 
-/** Whether anybody is there to be told: not after the connection broke, nor where a request never began. */
-function isRefused({ code = '' }: Unreadable, { bytesRead }: Socket): boolean {
+/** Not after a lost connection, nor before the first byte of a request. */
+function canRespond({ code = '' }: ParseError, { bytesRead }: Socket): boolean {
   return bytesRead > 0 && (code.startsWith('HPE_') || code === 'ERR_HTTP_REQUEST_TIMEOUT');
 }
 
-/**
- * Of a body that goes on when its request is answered no more is heard than a moment. Node would break off a connection that
- * is not kept at once.
- */
-function letGo(this: ServerResponse): void {
+/** Limits how long a body that continues after the response is read. Without keep-alive, Node would close at once. */
+function stopReading(this: ServerResponse): void {
   const { req } = this;
   if (req.complete || !hasBody(req)) return;
   if (!this.shouldKeepAlive) {
     req.socket.destroySoon = () => {
-      hangUp(req.socket);
+      closeLingering(req.socket);
     };
   }
-  // Mostly the rest came with the head, and is read in this turn: a timer for each request would cost too much. (A tick is
-  // too soon: Node has one before it says that a body is complete.)
+  // Most bodies arrive with the headers and are complete after this turn: a timer for each request would cost too much.
   setImmediate(() => {
     if (!req.complete) setTimeout(() => req.complete || req.socket.destroy(), lingerMs).unref();
   });
 }
 
-/** Tells whoever reads the body of this request that no more of it comes. Who does not read it answers as it would. */
-function breakOff(res: ServerResponse, reason: Refused): void {
+/** Ends the body of a request with an error. A response that does not need the body is sent as usual. */
+function abortBody(res: ServerResponse, reason: HttpError): void {
   const { req } = res;
   res.shouldKeepAlive = false;
   if (res.headersSent) req.socket.destroySoon();
   else if (req.listenerCount('error') > 0) req.emit('error', reason);
 }
 
-function reasonOf({ code, reason }: Unreadable): Refused {
+function reasonOf({ code, reason }: ParseError): HttpError {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
-      return new Refused(431, 'The headers of a request have 16 KB at most.');
+      return new HttpError(431, 'The headers are larger than 16 KB.');
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new Refused(408, 'The request did not come to its end in time.');
+      return new HttpError(408, 'The request did not arrive completely in time.');
     default:
-      return new Refused(400, `The request is not HTTP/1.1: ${reason ?? 'it cannot be read'}.`);
+      return new HttpError(400, `The request is not HTTP/1.1: ${reason ?? 'it cannot be parsed'}.`);
   }
 }
 
-/**
- * What was asked for, if it can be known. Node says where in what came last it found the fault, not where the request
- * began: it began there if nothing came before (`isFirst`), or if the fault is in the first word.
- */
-function requestLineOf({ rawPacket, bytesParsed = 0 }: Unreadable, isFirst: boolean) {
+/** Node reports where the error is in the last packet, not where the request starts: there, if nothing came before. */
+function requestLineOf({ rawPacket, bytesParsed = 0 }: ParseError, isFirst: boolean) {
   const text = rawPacket?.toString('latin1') ?? '';
   const [, method = '', url] = /^([\w!#$%&'*+.^`|~-]+) (\/[!-~]*) HTTP\/1\.[01]\r\n/.exec(text) ?? [];
   return url !== undefined && (isFirst || bytesParsed <= method.length) ? { method, url } : undefined;
 }
 
-/** The path and query of a target that is a whole URL; of `OPTIONS *`, which means the server, the root. */
+/** The path and query of an absolute URL; the root for `OPTIONS *`. */
 function originForm({ method, url = '' }: IncomingMessage): string {
   if (method === 'OPTIONS' && url === '*') return '/';
   return url.replace(/^https?:\/\/[^/?]*\/?/i, '/');
 }
 
-/** Whether there is a body (RFC 9112 §6.3). */
-export function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
-}
-
-/** Tells one who waits for it (`Expect: 100-continue`, RFC 9110 §10.1.1) that the body is wanted. */
-export function askForBody({ headers, httpVersion }: IncomingMessage, res: ServerResponse): void {
-  if (headers.expect !== undefined && httpVersion === '1.1') res.writeContinue();
-}
-
-/**
- * Closes a connection, but drops what still comes for a second: one who is told of it while they send, by a reset, may lose
- * the answer too (RFC 9112 §9.6).
- */
-function hangUp(socket: Socket): void {
+/** Ends a connection, then reads and discards for a second: a reset could cost the client the response (RFC 9112 §9.6). */
+function closeLingering(socket: Socket): void {
   socket.end();
   socket.resume();
   setTimeout(() => socket.destroy(), lingerMs).unref();

@@ -1,25 +1,21 @@
-/** Pages by cursor: a page begins after the last item of the one before, so it costs the same wherever it begins. */
+/** Keyset pagination: a page starts after the last item of the one before, so that every page costs the same. */
 import { createHash } from 'node:crypto';
 import stringify from 'safe-stable-stringify';
 import { validate } from 'uuid';
-import { InvalidRequest } from '../http/problems.ts';
+import { InvalidRequest } from '../errors.ts';
 
 export interface Page<Item> {
   items: Item[];
   nextCursor: string | null;
 }
 
-/** A place in a list: the last item before it, by what the list is sorted by and, where that is equal, by id. */
-export interface Place {
-  /** Null for an item that has none, and in a list that is sorted by id alone. */
+/** A position in a list: the sort key of the last item before it and, for equal keys, its id. */
+export interface Position {
   key: string | null;
   id: string;
 }
 
-/**
- * Makes a page of `limit` items out of the rows found, of which one more than `limit` was asked for: if it is there,
- * another page follows. `list` is all that tells the list from others: its name, filters and sort.
- */
+/** Makes a page of rows queried with `limit + 1`. `list` identifies the list: its name, filters and sort. */
 export function toPage<Item extends { id: string }>(
   list: unknown,
   rows: Item[],
@@ -30,31 +26,26 @@ export function toPage<Item extends { id: string }>(
   const last = items.at(-1);
   return {
     items,
-    nextCursor: last && rows.length > limit ? encode([nameOf(list), last.id, keyOf(last)]) : null,
+    nextCursor: last && rows.length > limit ? encode([hashOf(list), last.id, keyOf(last)]) : null,
   };
 }
 
-/**
- * Where the page begins, or undefined for the first page. `isKey` says whether the list can have such a key.
- *
- * @throws {InvalidRequest} when the cursor is not one that this list gave.
- */
+/** The position of a cursor; undefined for the first page. Throws InvalidRequest for a cursor of another list. */
 export function readCursor(
   list: unknown,
   cursor: string | undefined,
   isKey: (key: string | null) => boolean = (key) => key === null,
-): Place | undefined {
+): Position | undefined {
   if (cursor === undefined) return undefined;
-  const [from, id, key] = decode(cursor);
-  if (from !== nameOf(list) || !validate(id) || (key !== null && typeof key !== 'string') || !isKey(key)) {
-    const detail = 'must be a `nextCursor` of this list, asked with the same filters and sort';
+  const [hash, id, key] = decode(cursor);
+  if (hash !== hashOf(list) || !validate(id) || (key !== null && typeof key !== 'string') || !isKey(key)) {
+    const detail = 'must be a `nextCursor` of this list with the same filters and sort';
     throw new InvalidRequest([{ pointer: '/query/cursor', detail, code: 'cursor' }]);
   }
   return { key, id: id as string };
 }
 
-/** Filters may be long, a cursor must not be. */
-function nameOf(list: unknown): string {
+function hashOf(list: unknown): string {
   return createHash('sha256')
     .update(stringify(list) ?? '')
     .digest('base64url')
