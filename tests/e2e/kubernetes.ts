@@ -6,15 +6,17 @@
  * The images come into kind, minikube and Docker Desktop by themselves. For any other cluster set `IMAGE_COMMAND`: it is
  * called with `NAME:TAG CONTEXT` and options of `docker build`, builds the image, and makes it known to the nodes.
  *
- * `npm run e2e:kubernetes -- restart` proves only what has this in its name, once everything runs.
+ * `npm run e2e:kubernetes -- restart` proves only what has this in its name, once everything runs. `-- --write` puts the
+ * table of a whole run into kubernetes/e2e-results.md.
  *
  * Exits with 1 when a promise was not kept, or, with one line on standard error, when the cluster cannot be used.
  */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { services } from '@task-manager/dev/repository';
-import { root } from '@task-manager/dev/repository';
+import { parseArgs } from 'node:util';
 import { runToEnd } from '@task-manager/dev/command';
+import { root, services } from '@task-manager/dev/repository';
+import { writeTable } from '@task-manager/testing/markdown-table';
 import { rehearseRestore } from './backup.ts';
 import { demo, fuzz, run, showDocs } from './clients.ts';
 import * as cluster from './cluster.ts';
@@ -32,7 +34,8 @@ interface Row {
 }
 
 const rows: Row[] = [];
-const [wanted = ''] = process.argv.slice(2);
+const { values, positionals } = parseArgs({ options: { write: { type: 'boolean' } }, allowPositionals: true });
+const [wanted = ''] = positionals;
 
 await runToEnd('npm run e2e:kubernetes', async (stopped) => {
   await refuseWhatCannotBeUsed();
@@ -58,6 +61,7 @@ async function proveAll(stopped: AbortSignal): Promise<void> {
   for (const [name, promised, scene] of scenes(await findIngress())) {
     if (name.includes(wanted) && !stopped.aborted) await prove(name, promised, scene);
   }
+  if (values.write && !stopped.aborted) await writeDown();
 }
 
 type Scene = () => Promise<string>;
@@ -115,7 +119,34 @@ function report(): void {
   if (failed > 0) process.exitCode = 1;
 }
 
+/** Puts the table into kubernetes/e2e-results.md. */
+async function writeDown(): Promise<void> {
+  const date = new Date().toISOString().slice(0, 10);
+  const minutes = (rows.reduce((sum, { seconds }) => sum + seconds, 0) / 60).toFixed(0);
+  const cells = rows.map(({ name, target, measured, seconds, kept }) => [
+    ...[name, target, measured.split('\n')[0] ?? '', `${seconds.toFixed(1)} s`, kept ? 'kept' : 'missed'],
+  ]);
+  await writeTable(
+    join(root, 'kubernetes/e2e-results.md'),
+    'npm run e2e:kubernetes',
+    `${date}, in ${minutes} minutes, ${await machine()}:`,
+    ['---', '---', '---', '---:', '---'],
+    [['What', 'Promised', 'Measured', 'Took', ''], ...cells],
+  );
+}
+
+async function machine(): Promise<string> {
+  const node = '{.items[0].status.nodeInfo.kubeletVersion} on one node with {.items[0].status.capacity.cpu} cores';
+  const [kubernetes, controller, [postgres]] = await Promise.all([
+    kubectl(['get', 'nodes', '--output', `jsonpath=Kubernetes ${node}`]),
+    kubectl(['get', 'ingressclass', 'nginx', '--output', 'jsonpath={.spec.controller}']),
+    cluster.query('show server_version'),
+  ]);
+  return `${kubernetes}, Ingress controller ${controller}, PostgreSQL ${postgres ?? ''}`;
+}
+
 async function refuseWhatCannotBeUsed(): Promise<void> {
+  if (values.write && wanted) throw new Error(`--write records a whole run: leave out "${wanted}"`);
   const names = scenes({ address: '', port: 0, host: '' }).map(([name]) => name);
   if (!names.some((name) => name.includes(wanted))) throw new Error(`"${wanted}" is in none of: ${names.join('; ')}`);
   const nodes = await kubectl(['get', 'nodes', '--output', 'name', '--request-timeout=10s']).catch((error: unknown) => {

@@ -6,12 +6,11 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import getPort from 'get-port';
-import { format, resolveConfig } from 'prettier';
+import { writeTable } from '@task-manager/testing/markdown-table';
 import { Stage, type StagedReplica } from '../chaos/stage.ts';
 import { checkHealth } from '@task-manager/dev/gateway';
 import { strike } from './faults.ts';
@@ -217,16 +216,10 @@ function rowsOf(figures: Figure[]): Row[] {
 
 /** Puts the table into README.md, between the comments that keep its place. */
 async function writeDown(figures: Figure[]): Promise<void> {
-  const [begin, end] = ['<!-- npm run scorecard -->', '<!-- end of npm run scorecard -->'];
-  const readme = await readFile('README.md', 'utf8');
-  const [from, to] = [readme.indexOf(begin), readme.indexOf(end)];
-  if (from < 0 || to < from) throw new Error(`README.md has no place for it: ${begin} and ${end}`);
-  const [header, ...rows] = rowsOf(figures).map((cells) => `| ${cells.join(' | ')} |`);
   const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node.js ${process.versions.node}`;
   const date = new Date().toISOString().slice(0, 10);
-  const table = [header, '| --- | ---: | ---: | --- |', ...rows].join('\n');
-  const text = `${readme.slice(0, from + begin.length)}\n\n${date}, ${machine}:\n\n${table}\n\n${readme.slice(to)}`;
-  await writeFile('README.md', await format(text, { ...(await resolveConfig('README.md')), filepath: 'README.md' }));
+  const columns = ['---', '---:', '---:', '---'];
+  await writeTable('README.md', 'npm run scorecard', `${date}, ${machine}:`, columns, rowsOf(figures));
 }
 
 function say(line: string): void {
