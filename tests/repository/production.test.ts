@@ -214,6 +214,12 @@ describe('postgres-cluster.yaml', () => {
     hold(`${file}: let PgBouncer ignore these, it would refuse every connection of a service`, unknown, []);
   });
 
+  it('ends a transaction that is idle for as long as PostgreSQL lets one of a service be idle', () => {
+    const timeoutMs = /idle_in_transaction_session_timeout: (\d+)/.exec(read('packages/runtime/src/postgres/database.ts'))?.[1];
+    const seconds = Number(pooler.spec.pgbouncer.parameters.idle_transaction_timeout);
+    hold(`${file}: set idle_transaction_timeout as in database.ts`, seconds * 1000, Number(timeoutMs));
+  });
+
   it('has connections for the pods that the base has them for', () => {
     hold(
       `${file}: set max_connections as in the base`,

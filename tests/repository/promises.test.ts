@@ -1,6 +1,8 @@
 /** What the repository promises of itself. Each failure says what to do. */
-import { existsSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { posix } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
@@ -30,14 +32,11 @@ describe('api/task-service.yaml', () => {
 });
 
 describe('README.md', () => {
-  it('names only files and commands that there are', async () => {
+  it('names only commands that package.json has', async () => {
     const readme = await read('README.md');
     const { scripts } = JSON.parse(await read('package.json')) as { scripts: Record<string, string> };
     const commands = [...readme.matchAll(/npm run ([\w:]+)/g)].map(([, name = '']) => name);
     expect(commands.filter((name) => !(name in scripts))).toEqual([]);
-    const links = [...readme.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path = '']) => path);
-    const files = [...readme.matchAll(/\b(?:scripts|kubernetes|api)\/[\w./-]+\w/g)].map(([path]) => path);
-    expect([...links, ...files].filter((path) => !existsSync(root + path))).toEqual([]);
   });
 
   it('has the settings of a service, with their defaults', async () => {
@@ -71,3 +70,140 @@ describe('package.json', () => {
     expect(Object.keys(allowScripts).filter((name) => !names.includes(name))).toEqual([]);
   });
 });
+
+/** Words in the form of a file name that name no file of the repository. */
+const otherNames: Record<string, string> = {
+  'Node.js': 'a product',
+  'roles.sql': 'a key of the ConfigMap postgres-init',
+  'services/task-service/migrations/0008-add-estimate.sql': 'the README lets its reader create it',
+  '0007-drop-the-labels.breaking.sql': 'an example of a name',
+  'kubernetes/*.yaml.bak': 'the sed command next to it creates these',
+  'task.yaml': 'the configuration of a generator, decision 010',
+  'task.py': 'the output of a generator, decision 010',
+};
+
+describe('every tracked Markdown, YAML and TOML file', () => {
+  const git = ['ls-files', '--cached', '--others', '--exclude-standard'];
+  const files = execFileSync('git', git, { cwd: root, encoding: 'utf8' }).split('\n').filter(isFile);
+  const folders = files.flatMap((file) => [...file.matchAll(/\//g)].map(({ index }) => file.slice(0, index)));
+  const paths = new Set([...files, ...folders]);
+  /** Each path and each end of one: `lane.ts`, `src/lane.ts`. */
+  const names = new Set(
+    [...paths].flatMap((path) => path.split('/').map((_, from, parts) => parts.slice(from).join('/'))),
+  );
+  const topFolders = [...paths].filter((path) => folders.includes(path) && !path.includes('/'));
+  const ignoredFolders = linesOf('.gitignore').filter((line) => line.endsWith('/'));
+
+  // Released contracts are never edited. The bundles repeat api/, which is checked.
+  const excluded = /^(api\/released|generated)\//;
+  const documents = files.filter((file) => /\.(md|ya?ml|toml)$/.test(file) && !excluded.test(file));
+
+  it('links to files that exist', () => {
+    const broken = linksOf(documents).filter(({ path }) => !paths.has(path));
+    expect(broken.map(({ place, link }) => `${place}: nothing is at ${link}: correct the link`)).toEqual([]);
+  });
+
+  it('links to headings that exist', () => {
+    const broken = linksOf(documents).filter(
+      ({ path, anchor }) => anchor && path.endsWith('.md') && paths.has(path) && !anchorsOf(path).includes(anchor),
+    );
+    const advice = ({ place, path, anchor }: Link) =>
+      `${place}: ${path} has no heading for #${anchor}: use one of ${anchorsOf(path).join(', ')}`;
+    expect(broken.map(advice)).toEqual([]);
+  });
+
+  it('names files that exist', () => {
+    const wrong = documents.flatMap((file) =>
+      linesOf(file).flatMap((line, index) =>
+        fileNamesIn(line)
+          .filter((name) => !(name in otherNames) && !isNamed(name, file))
+          .map((name) => `${file}:${index + 1}: no file is named ${name}: correct it, or add it to otherNames`),
+      ),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('needs each exception', () => {
+    const text = documents.map((file) => linesOf(file).join('\n')).join('\n');
+    const advice = (name: string) => `${name} is in no file any more: remove it from otherNames`;
+    expect(
+      Object.keys(otherNames)
+        .filter((name) => !text.includes(name))
+        .map(advice),
+    ).toEqual([]);
+  });
+
+  /** What ends like a source file, or begins with a folder of the repository. Addresses and placeholders are no names. */
+  function fileNamesIn(line: string): string[] {
+    const words = line.replaceAll(/\w+:\/\/\S+/g, '').match(/[\w.@*/<>…${}-]*[\w*/]/g) ?? [];
+    return words.filter((word) => {
+      if (/^\/|[<>…${}]/.test(word)) return false;
+      const ends = /\.([cm]?[jt]s|py|sh|md|ya?ml|toml|json|sql|css|svg|txt)$/.test(word);
+      return ends || topFolders.some((folder) => word.startsWith(`${folder}/`));
+    });
+  }
+
+  /** By its path from the root or from the file, or by the end of its path. */
+  function isNamed(name: string, file: string): boolean {
+    if (ignoredFolders.some((folder) => name.startsWith(folder))) return true;
+    const path = posix.normalize(name).replace(/\/$/, '');
+    if (names.has(path) || paths.has(posix.join(posix.dirname(file), path))) return true;
+    const pattern = path.replaceAll(/[.]/g, '\\.').replaceAll('*', '[^/]*');
+    return path.includes('*') && [...names].some((each) => RegExp(`^${pattern}$`).test(each));
+  }
+});
+
+interface Link {
+  place: string;
+  link: string;
+  path: string;
+  anchor: string;
+}
+
+/** The links of these files to files of the repository. In YAML, one that begins with / is an address of a service. */
+function linksOf(files: string[]): Link[] {
+  return files.flatMap((file) =>
+    withoutCode(file).flatMap((line, index) =>
+      [...line.matchAll(/\]\(([\w./#-][^)\s]*)|^\[[^\]]+\]: (\S+)/g)]
+        .map(([, inline, reference]) => inline ?? reference ?? '')
+        .filter((link) => !/^(\w+:|\/)/.test(link))
+        .map((link) => {
+          const [target = '', anchor = ''] = link.split('#');
+          const path = target ? posix.join(posix.dirname(file), target).replace(/\/$/, '') : file;
+          return { place: `${file}:${index + 1}`, link, path, anchor };
+        }),
+    ),
+  );
+}
+
+/** As GitHub makes them from the headings: the text in lower case without punctuation, hyphens for spaces. */
+function anchorsOf(file: string): string[] {
+  const headings = withoutCode(file).flatMap((line) => /^#{1,6} (.+)$/.exec(line)?.[1] ?? []);
+  const slugs = headings.map((heading) => {
+    const text = heading.replaceAll(/\[(.*?)\]\(.*?\)/g, '$1').toLowerCase();
+    return text.replaceAll(/[^\p{L}\p{M}\p{N}_ -]/gu, '').replaceAll(' ', '-');
+  });
+  return slugs.map((slug, index) => {
+    const before = slugs.slice(0, index).filter((each) => each === slug).length;
+    return before ? `${slug}-${before}` : slug;
+  });
+}
+
+/** The lines of a file, those between ``` empty. */
+function withoutCode(file: string): string[] {
+  let inCode = false;
+  return linesOf(file).map((line) => {
+    const fence = /^ *```/.test(line);
+    if (fence) inCode = !inCode;
+    return fence || inCode ? '' : line;
+  });
+}
+
+function linesOf(file: string): string[] {
+  return readFileSync(root + file, 'utf8').split('\n');
+}
+
+/** One that git lists may be deleted. */
+function isFile(path: string): boolean {
+  return path !== '' && existsSync(root + path);
+}

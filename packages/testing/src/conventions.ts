@@ -1,4 +1,4 @@
-/** The conventions of design.md, as promises that each service's tests hold it to. */
+/** The HTTP conventions of every service, as tests that each service runs. */
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { serve, type TestService } from './harness.ts';

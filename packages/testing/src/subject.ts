@@ -1,4 +1,4 @@
-/** A service that is held to the conventions of design.md, and how its tests speak to it. */
+/** A service under the conventions that every service follows, and how its tests send requests to it. */
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
