@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Builds the image of each service for amd64 and arm64, pushes them, and prints the commands that put them into the manifests:
+# Builds the image of each service for amd64 and arm64, pushes it, and prints the commands that put it into the manifests:
 #   DOCKERHUB_USER=<you> TAG=v1 scripts/build_push.sh
-#   REGISTRY=ghcr.io/<you> TAG=v1 scripts/build_push.sh        any other registry, and the path in it
-# With docker buildx; where there is no docker, with buildah. Two builds of one commit have one digest. Beside them, in
-# reports/images/, it leaves for each service what was pushed (SERVICE.digest) and what is in it (SERVICE.cdx.json, an SBOM as
-# CycloneDX: the npm packages, not the base image, and not Redoc, whose bundle is copied from a package for development).
-# Exit code 1, and one line, when something is missing.
+#   REGISTRY=ghcr.io/<you> TAG=v1 scripts/build_push.sh        another registry, and the path in it
+# Uses docker buildx, or buildah where docker is not installed. Two builds of one commit have the same digest. For each service
+# reports/images/ then holds the pushed digest (SERVICE.digest) and an SBOM (SERVICE.cdx.json, CycloneDX). The SBOM lists the npm
+# packages, but neither the base image nor Redoc, whose bundle is copied from a development dependency.
+# Exits with 1 and one line when something is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 services='task-service user-service'
 platforms='linux/amd64 linux/arm64'
 reports=reports/images
-# Not `npm sbom`: npm 11.19 leaves out what development needs too, and named 104 of the 169 packages in task-service's image.
+# Not `npm sbom`: npm 11.19 omits packages that are also development dependencies, and listed 104 of the 169 in task-service.
 sbom_tool=@cyclonedx/cyclonedx-npm@6.0.1
 
 main() {
@@ -27,8 +27,8 @@ main() {
   "check_$with"
   command -v npx > /dev/null || fail 'npx is missing: install Node.js, https://nodejs.org'
 
-  # The commit says what is in the image and when it was made, so that anybody can make the same again.
-  revision=$(git describe --always --abbrev=40 --exclude='*' --dirty 2> /dev/null) || fail 'git knows no commit here: clone the repository'
+  # Revision and time come from the commit, so that a later build gives the same image.
+  revision=$(git describe --always --abbrev=40 --exclude='*' --dirty 2> /dev/null) || fail 'this folder has no git commit: clone the repository and run the script there'
   epoch=$(git log -1 --format=%ct)
   created=$(TZ=UTC0 git log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ)
 
@@ -52,7 +52,7 @@ main() {
   echo 'Pushed. Put them into the manifests:'
   for service in $services; do
     file=kubernetes/$service.yaml
-    # With a suffix, -i means the same to GNU's sed and to macOS's.
+    # -i with a suffix works with GNU sed and with the sed of macOS.
     echo "  sed -i.bak 's|image: .*|image: $prefix/$service:$TAG|' $file && rm $file.bak"
   done
 }
@@ -63,20 +63,20 @@ check_settings() {
   [ -n "$prefix" ] || fail "DOCKERHUB_USER is missing: $usage"
   [ -n "${TAG:-}" ] || fail "TAG is missing: $usage"
   if [ -n "${REGISTRY:-}" ]; then
-    [[ $REGISTRY =~ ^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*$ ]] || fail "REGISTRY \"$REGISTRY\" is no registry: such as ghcr.io/<you>, in lower case"
+    [[ $REGISTRY =~ ^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*$ ]] || fail "REGISTRY \"$REGISTRY\" is not a registry: use a name such as ghcr.io/<you>, in lower case"
     host=${REGISTRY%%/*}
   else
-    [[ $DOCKERHUB_USER =~ ^[a-z0-9]+$ ]] || fail "DOCKERHUB_USER \"$DOCKERHUB_USER\" is no name at Docker Hub: lower-case letters and digits"
+    [[ $DOCKERHUB_USER =~ ^[a-z0-9]+$ ]] || fail "DOCKERHUB_USER \"$DOCKERHUB_USER\" is not a Docker Hub name: use lower-case letters and digits"
     host=docker.io
   fi
-  [[ $TAG =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$ ]] || fail "TAG \"$TAG\" is no tag: letters, digits, and then also . and -"
+  [[ $TAG =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$ ]] || fail "TAG \"$TAG\" is not a tag: use letters, digits, _, . and -, and do not begin with . or -"
 }
 
 check_docker() {
   docker buildx version > /dev/null 2>&1 || fail 'docker buildx is missing: see https://docs.docker.com/build/'
-  docker info > /dev/null 2>&1 || fail 'docker does not answer: start it (docker info says why)'
+  docker info > /dev/null 2>&1 || fail 'docker does not respond: start it (docker info shows the reason)'
   logged_in_with_docker || fail "docker is not logged in at $host: docker login $host"
-  # Docker's default builder makes images for one platform only.
+  # The default builder of docker builds for one platform only.
   builder=task-manager
   docker buildx inspect "$builder" > /dev/null 2>&1 || docker buildx create --name "$builder" --driver docker-container > /dev/null
 }
@@ -86,7 +86,7 @@ check_buildah() {
   own_platform=$(buildah info --format '{{.host.os}}/{{.host.arch}}')
 }
 
-# Whether docker has a login: in its own file, or in the system's store of passwords.
+# Whether docker has a login, in its own file or in the credential store of the system.
 logged_in_with_docker() {
   local config=${DOCKER_CONFIG:-$HOME/.docker}/config.json store
   grep -qsF "$host" "$config" && return
@@ -94,7 +94,7 @@ logged_in_with_docker() {
   [ -n "$store" ] && "docker-credential-$store" list 2> /dev/null | grep -qF "$host"
 }
 
-# Without attestations of its own, which hold the time and the place of the build: each build would have another digest.
+# Without the attestations of buildx: they contain the time and place of the build, so each build would have another digest.
 build_with_docker() {
   SOURCE_DATE_EPOCH=$epoch docker buildx build . --builder "$builder" --platform "${platforms/ /,}" "${recipe[@]}" \
     --provenance=false --sbom=false --metadata-file "$reports/metadata.json" \
@@ -103,7 +103,7 @@ build_with_docker() {
   rm "$reports/metadata.json"
 }
 
-# One platform after the other: at the same time, buildah 1.28 takes one's base image for the other's.
+# One platform after the other: in parallel, buildah 1.28 confuses the base images of the platforms.
 build_with_buildah() {
   local list=localhost/$service:build_push platform
   buildah manifest rm "$list" > /dev/null 2>&1 || true
@@ -112,8 +112,8 @@ build_with_buildah() {
       --timestamp "$epoch" --layers --manifest "$list" .
   done
   buildah manifest push --all --rm --format oci --digestfile "$reports/$service.digest" "$list" "docker://$image"
-  # buildah 1.28 ends with 0 even when the registry did not take it.
-  [ -s "$reports/$service.digest" ] || fail "buildah could not push $image: does $host answer, and may you write there?"
+  # buildah 1.28 exits with 0 even when the registry rejected the image.
+  [ -s "$reports/$service.digest" ] || fail "buildah could not push $image: check that $host responds and that your login may write there"
 }
 
 fail() {

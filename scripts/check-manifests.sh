@@ -1,16 +1,15 @@
 #!/usr/bin/env bash
-# Checks each manifest: what it says, strictly (an unknown field is an error), against the schemas of Kubernetes 1.30 to 1.34
-# and of those who made the other kinds; and what it leaves open, by checkov's rules. Which of these do not hold here, and
-# why, stands in .checkov.yaml.
-#   scripts/check-manifests.sh [FILE…]        from the repository's root; without files: all of kubernetes/
-# One line per file, and what was found; exit code 1 when something is wrong. After `npm ci`; needs Python 3.10 or newer, and
-# installs what else it needs into .tools/, once (450 MB, a minute).
+# Checks each manifest strictly (an unknown field is an error) against the schemas of Kubernetes 1.30 to 1.34 and of the custom
+# resources, and against the rules of checkov. .checkov.yaml lists the rules that are off, each with its reason.
+#   scripts/check-manifests.sh [FILE…]        from the root of the repository; without files: all of kubernetes/
+# Prints one line for each file, and its errors; exits with 1 when there is one. Run `npm ci` first. Needs Python 3.10 or newer,
+# and installs its other tools into .tools/ once (450 MB, a minute).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 versions='1.30 1.31 1.32 1.33 1.34'
 requirements=scripts/check-manifests.requirements.txt
-# Other people's kinds. Not in package.json: they say that they need Node 22, though 20 does, and npm would warn everybody.
+# Schemas of custom resources. Not in package.json: they declare Node 22, though 20 works, and npm would warn at each install.
 kinds=(@kubernetes-models/{cloudnative-pg@2.0.0,external-secrets@2.0.0,gateway-api@2.0.0,istio@3.0.1,prometheus-operator@6.0.0} kubernetes-models@5.1.0)
 tools=.tools/check-manifests
 asked=$(cat "$requirements"; printf '%s\n' "${kinds[@]}")
@@ -26,7 +25,7 @@ if [ "$asked" != "$(cat "$tools/installed.txt" 2> /dev/null)" ]; then
       npm install --prefix "$tools/kinds" --no-save --ignore-scripts --no-audit --no-fund --loglevel=error "${kinds[@]}"
   }
   if ! log=$(install 2>&1); then
-    echo "cannot install what it needs into $tools (Debian needs python3-venv): $(tail -n 1 <<< "$log")" >&2
+    echo "cannot install the tools into $tools (Debian needs python3-venv): $(tail -n 1 <<< "$log")" >&2
     exit 1
   fi
   printf '%s\n' "$asked" > "$tools/installed.txt"
@@ -46,7 +45,7 @@ versions, files = sys.argv[1].split(), sys.argv[2:]
 
 
 def check_file(file):
-    """What a file holds, and its problems."""
+    """The objects in a file, and its errors."""
     names, problems = [], []
     for document in yaml.safe_load_all(open(file, encoding='utf-8')):
         if document is None:
@@ -59,8 +58,8 @@ def check_file(file):
             place = '.'.join(map(str, error.path)) or 'the document'
             problems.append(f'{names[-1]}: Kubernetes {version}: {place}: {error.message}')
         except schemas.SchemaNotFoundError:
-            pass  # Other people's: check-kinds.ts knows them.
-    return names, problems if names else ['it is empty']
+            pass  # A custom resource: check-kinds.ts checks it.
+    return names, problems if names else ['the file has no object']
 
 
 failed = False

@@ -101,13 +101,17 @@ describe('build_push.sh', () => {
       /^DOCKERHUB_USER is missing: DOCKERHUB_USER=<you> TAG=v1 scripts\/build_push\.sh\n$/,
     ],
     ['a missing tag', { DOCKERHUB_USER: 'ada' }, /^TAG is missing: .+\n$/],
-    ['an impossible user', { DOCKERHUB_USER: 'Ada/x', TAG: 'v1' }, /^DOCKERHUB_USER "Ada\/x" is no name .+\n$/],
+    [
+      'an impossible user',
+      { DOCKERHUB_USER: 'Ada/x', TAG: 'v1' },
+      /^DOCKERHUB_USER "Ada\/x" is not a Docker Hub name: .+\n$/,
+    ],
     [
       'an impossible registry',
       { REGISTRY: 'https://ghcr.io', TAG: 'v1' },
-      /^REGISTRY "https:\/\/ghcr\.io" is no registry.+\n$/,
+      /^REGISTRY "https:\/\/ghcr\.io" is not a registry: .+\n$/,
     ],
-    ['an impossible tag', { DOCKERHUB_USER: 'ada', TAG: 'v|1' }, /^TAG "v\|1" is no tag.+\n$/],
+    ['an impossible tag', { DOCKERHUB_USER: 'ada', TAG: 'v|1' }, /^TAG "v\|1" is not a tag: .+\n$/],
   ])('says in one line that there is %s', (_what, variables, line) => {
     expect(refusal(variables)).toMatch(line);
   });
@@ -115,7 +119,7 @@ describe('build_push.sh', () => {
   it.each([
     ['docker is missing', undefined, /^docker is missing.+\n$/],
     ['docker has no buildx', 'case $1 in buildx) exit 1 ;; esac', /^docker buildx is missing.+\n$/],
-    ['docker does not run', 'case $1 in info) exit 1 ;; esac', /^docker does not answer.+\n$/],
+    ['docker does not run', 'case $1 in info) exit 1 ;; esac', /^docker does not respond.+\n$/],
     ['nobody is logged in', '', /^docker is not logged in at docker\.io: docker login docker\.io\n$/],
   ])('says in one line that %s', (_what, body, line) => {
     login('{ "auths": {} }');

@@ -60,6 +60,6 @@ describe('README.md', () => {
   });
 
   it('has a walk that ends well', async () => {
-    expect(await run(`scripts/demo.sh ${system.url}`)).toContain('all as they should be');
+    expect(await run(`scripts/demo.sh ${system.url}`)).toContain('all as expected');
   });
 });

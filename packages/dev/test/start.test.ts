@@ -46,7 +46,7 @@ describe('npm start', () => {
 
   it('runs a system that passes the walk of demo.sh', async () => {
     const { stdout } = await promisify(execFile)(file('../../../scripts/demo.sh'), [url]);
-    expect(stdout).toContain(`answers from ${url}, all as they should be.`);
+    expect(stdout).toContain(`responses from ${url}, all as expected.`);
   });
 
   it('serves by both replicas of a service, and logs each request in a line', async () => {
@@ -117,7 +117,7 @@ describe('demo.sh', () => {
     const nowhere = `http://localhost:${await getPort()}`;
     await expect(promisify(execFile)(file('../../../scripts/demo.sh'), [nowhere])).rejects.toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/^demo\.sh: nothing answers at .*: run npm start, or name another address\n$/),
+      stderr: expect.stringMatching(/^demo\.sh: nothing responds at .*: run npm start, or give another address\n$/),
     });
   });
 });
