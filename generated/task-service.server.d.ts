@@ -9,16 +9,18 @@ export interface paths {
         };
         /**
          * List tasks
-         * @description Answers with one page of the tasks that fit every filter given. To read on, ask again with the same filters and
-         *     sort, and `cursor` set to `nextCursor`; with others the cursor is refused with 400. A task that was there
-         *     throughout, and whose sort key did not change, is listed exactly once, whatever is added, changed and removed
-         *     meanwhile.
+         * @description Returns one page of the tasks that match every filter. For the next page, repeat the request with `cursor` set to
+         *     `nextCursor` and the same filters and sort order. With other filters or another sort order, the service rejects the
+         *     cursor with 400.
+         *
+         *     Changes to other tasks do not affect paging. A task that exists throughout and keeps its sort key appears exactly
+         *     once.
          */
         get: operations["listTasks"];
         put?: never;
         /**
          * Create a task
-         * @description Stores a task and answers with it once it is durable. Who it is given to must be a user of the user service.
+         * @description Stores a task and returns it once it is durable. The assignee must be an existing user.
          */
         post: operations["createTask"];
         delete?: never;
@@ -37,9 +39,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Create many tasks
-         * @description Stores up to 100 tasks, in a body of at most 1 MB: all of them, or none if one is refused. Answers with them in the
-         *     order they were given.
+         * Create a batch of tasks
+         * @description Stores up to 100 tasks, from a body of at most 1 MB, and returns them in the order of the request. If one task is
+         *     invalid, the service stores none of them.
          */
         post: operations["createTasks"];
         delete?: never;
@@ -56,14 +58,16 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Follow the tasks
-         * @description What happened to tasks, oldest first, as [CloudEvents](https://cloudevents.io). An event is written together with
-         *     the change that it tells of, and none is left out: remember `nextCursor` with what you made of the page, ask for
-         *     what follows, and with `wait` the answer comes as soon as something happens. An event holds no more than which
-         *     task, which version: get the task for how it is now.
+         * Stream task events
+         * @description Returns the changes to tasks, oldest first, as [CloudEvents](https://cloudevents.io). The service writes each event
+         *     in the same transaction as the change, so the feed is complete.
          *
-         *     With `Accept: text/event-stream` the events come one by one, as they happen, to an `EventSource`; after a lost
-         *     connection it goes on where it was.
+         *     Process a page, store its `nextCursor` with your result, and continue from there. With `wait`, the service responds
+         *     as soon as an event occurs. An event contains only the id and version of the task. Get the task for its current
+         *     state.
+         *
+         *     With `Accept: text/event-stream`, the service sends each event to an `EventSource` as it occurs. After a lost
+         *     connection, the `EventSource` resumes where it stopped.
          */
         get: operations["listTaskEvents"];
         put?: never;
@@ -80,7 +84,7 @@ export interface paths {
             header?: never;
             path: {
                 /**
-                 * @description The task's `id`.
+                 * @description The `id` of the task.
                  * @example 01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70
                  */
                 taskId: components["schemas"]["Id"];
@@ -89,24 +93,24 @@ export interface paths {
         };
         /**
          * Get a task
-         * @description Answers with one task, as it is now.
+         * @description Returns the current state of a task.
          */
         get: operations["getTask"];
         put?: never;
         post?: never;
         /**
          * Delete a task
-         * @description Removes the task for good. Its feed tells that it went.
+         * @description Deletes the task permanently. The feed publishes the deletion.
          */
         delete: operations["deleteTask"];
         options?: never;
         head?: never;
         /**
-         * Change a task
-         * @description Changes the fields that are given and leaves the others, as a merge patch
-         *     ([RFC 7396](https://www.rfc-editor.org/rfc/rfc7396)): null empties a field that may be empty, and `labels` are
-         *     replaced as a whole. Finishing a task (`done`) sets `completedAt`, reopening it clears it. Each change makes a new
-         *     version.
+         * Update a task
+         * @description Applies a JSON merge patch ([RFC 7396](https://www.rfc-editor.org/rfc/rfc7396)): fields in the body change, and all
+         *     other fields keep their values. Null clears a nullable field. `labels` is replaced as a whole.
+         *
+         *     Finishing a task (`done`) sets `completedAt`. Reopening it clears `completedAt`. Each change creates a new version.
          */
         patch: operations["updateTask"];
         trace?: never;
@@ -119,9 +123,9 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * See whether it can serve
-         * @description Answers 200 when the service can do its work and 503, with the reason, when it cannot: readiness, in the words
-         *     of Kubernetes. Asked often, it costs the database nothing.
+         * Check readiness
+         * @description Returns 200 when the service can serve requests, or 503 with the reason when it cannot. The Kubernetes readiness
+         *     probe calls it. Frequent calls are cheap, because none of them queries the database.
          */
         get: operations["getHealth"];
         put?: never;
@@ -140,8 +144,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * See whether it lives
-         * @description Answers 200 as long as the process runs, whatever its database does.
+         * Check liveness
+         * @description Returns 200 as long as the process runs, even if the database is unavailable.
          */
         get: operations["getLiveness"];
         put?: never;
@@ -157,53 +161,53 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
-         * @description What is to be done. Any characters but NUL.
+         * @description A short summary of the work. Any character except NUL is allowed.
          * @example Buy milk
          */
         Title: string;
         /**
-         * @description More about it; empty when there is no more to say. Any characters but NUL.
+         * @description Further details, or an empty string. Any character except NUL is allowed.
          * @example 2L whole
          */
         Description: string;
         /**
-         * @description How far it has come.
+         * @description The progress of the task.
          * @example todo
          * @enum {string}
          */
         Status: "todo" | "in-progress" | "done";
         /**
-         * @description How much it matters.
+         * @description The importance of the task.
          * @example normal
          * @enum {string}
          */
         Priority: "low" | "normal" | "high";
         /**
          * Format: date
-         * @description A day of the calendar, of the years 0001 to 9999.
+         * @description A calendar day in the years 0001 to 9999.
          * @example 2026-12-24
          */
         Day: string;
         /**
          * Format: date
-         * @description The day by which it should be done; null when there is none.
+         * @description The day by which the task is due. Null if it has no due date.
          * @example 2026-12-24
          * @example null
          */
         DueDate: string | null;
         /**
-         * @description The `id` of the user who is to do it; null when it is given to nobody, or that user was deleted.
+         * @description The `id` of the assigned user. Null if the task is unassigned or the user was deleted.
          * @example 01939c2d-11f6-7e0a-a9c3-7b5d4e3f2a10
          * @example null
          */
         AssigneeId: string | null;
         /**
-         * @description A word or two by which to find it. Any characters but NUL.
+         * @description A keyword for finding the task. Any character except NUL is allowed.
          * @example finance
          */
         Label: string;
         /**
-         * @description Words by which to find it, each of them once.
+         * @description Keywords for finding the task. Each label must be unique.
          * @example [
          *       "finance",
          *       "review"
@@ -220,7 +224,7 @@ export interface components {
         NewTask: {
             title: components["schemas"]["Title"];
             /**
-             * @description More about it; empty when there is no more to say. Any characters but NUL.
+             * @description Further details, or an empty string. Any character except NUL is allowed.
              * @default
              * @example 2L whole
              */
@@ -234,7 +238,7 @@ export interface components {
             /** @default null */
             assigneeId: components["schemas"]["AssigneeId"];
             /**
-             * @description Words by which to find it, each of them once.
+             * @description Keywords for finding the task. Each label must be unique.
              * @default []
              * @example [
              *       "finance",
@@ -245,11 +249,11 @@ export interface components {
         };
         /** @description Tasks to create together. */
         NewTasks: {
-            /** @description The tasks. */
+            /** @description The tasks to create. */
             items: components["schemas"]["NewTask"][];
         };
         /**
-         * @description What to change of a task, as a merge patch.
+         * @description The fields to change, as a JSON merge patch.
          * @example {
          *       "status": "done"
          *     }
@@ -264,7 +268,7 @@ export interface components {
             labels?: components["schemas"]["Labels"];
         };
         /**
-         * @description Something to be done.
+         * @description A unit of work with an optional assignee and due date.
          * @example {
          *       "id": "01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70",
          *       "title": "Buy milk",
@@ -293,16 +297,16 @@ export interface components {
             updatedAt: components["schemas"]["Time"];
             /**
              * Format: date-time
-             * @description When it was finished, in UTC; null while it is not.
+             * @description The time at which the task was finished, in UTC. Null until it is done.
              * @example null
              * @example 2026-11-23T17:05:12.640Z
              */
             completedAt: string | null;
             version: components["schemas"]["Version"];
         };
-        /** @description Tasks that were created together. */
+        /** @description Tasks created together. */
         TaskList: {
-            /** @description The tasks, in the order they were given. */
+            /** @description The tasks, in the order of the request. */
             items: components["schemas"]["Task"][];
         };
         /**
@@ -359,27 +363,27 @@ export interface components {
          *     }
          */
         TaskPage: {
-            /** @description The tasks of this page. */
+            /** @description The tasks on this page. */
             items: components["schemas"]["Task"][];
             nextCursor: components["schemas"]["NextCursor"];
         };
-        /** @description Something that happened to a task, as a [CloudEvent](https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md). */
+        /** @description A change to a task, as a [CloudEvent](https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md). */
         TaskEvent: {
             /**
-             * @description The version of CloudEvents.
+             * @description The CloudEvents version.
              * @example 1.0
              * @constant
              */
             specversion: "1.0";
             id: components["schemas"]["EventId"];
             /**
-             * @description Whose feed it is.
+             * @description The feed that published the event.
              * @example /tasks
              * @constant
              */
             source: "/tasks";
             /**
-             * @description What happened.
+             * @description The kind of change.
              * @example task.created
              * @enum {string}
              */
@@ -387,12 +391,12 @@ export interface components {
             subject: components["schemas"]["Id"];
             time: components["schemas"]["Time"];
             /**
-             * @description What `data` is.
+             * @description The media type of `data`.
              * @example application/json
              * @constant
              */
             datacontenttype: "application/json";
-            /** @description Which task it happened to, and which version that made; of a deleted task the last. */
+            /** @description The task and the version that the change created. For a deleted task, its last version. */
             data: {
                 id: components["schemas"]["Id"];
                 version: components["schemas"]["Version"];
@@ -420,115 +424,116 @@ export interface components {
          *     }
          */
         TaskEventPage: {
-            /** @description The events of this page. */
+            /** @description The events on this page. */
             items: components["schemas"]["TaskEvent"][];
             nextCursor: components["schemas"]["FeedPosition"];
         };
         /**
-         * @description A UUID of version 7 ([RFC 9562](https://www.rfc-editor.org/rfc/rfc9562)), made by the service. It begins with
-         *     the time it was made, so ids sort by age.
+         * @description A UUID version 7 ([RFC 9562](https://www.rfc-editor.org/rfc/rfc9562)), generated by the service. It starts with
+         *     the creation time, so ids sort by age.
          * @example 01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70
          */
         Id: string;
         /**
          * Format: date-time
-         * @description A moment in UTC, to the millisecond ([RFC 3339](https://www.rfc-editor.org/rfc/rfc3339)).
+         * @description A timestamp in UTC with millisecond precision ([RFC 3339](https://www.rfc-editor.org/rfc/rfc3339)).
          * @example 2026-11-23T09:30:00.000Z
          */
         Time: string;
         /**
          * Format: int32
-         * @description Counts the changes, from 1. Its `ETag` is made of it.
+         * @description The version number. It starts at 1 and increases with each change. The `ETag` contains it.
          * @example 1
          */
         Version: number;
         /**
-         * @description The `cursor` of the next page, or null when this page is the last.
+         * @description The `cursor` of the next page. Null on the last page.
          * @example WyJsaXN0VGFza3MiLCIwMTkzOWMyZSJd
          * @example null
          */
         NextCursor: string | null;
-        /** @description A place in the request, and the rule it breaks. */
+        /** @description The location of a violation and the violated rule. */
         InvalidPlace: {
             /**
-             * @description A JSON Pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) into the request: `/body/title`,
-             *     `/query/limit`, `/path/taskId`.
+             * @description A JSON Pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) to the invalid part of the request, such
+             *     as `/body/title`, `/query/limit` or `/path/taskId`.
              * @example /body/title
              */
             pointer: string;
             /**
-             * @description The rule.
+             * @description The violated rule, for people.
              * @example must NOT have fewer than 1 characters
              */
             detail: string;
             /**
-             * @description The rule's name, as JSON Schema has it, for programs.
+             * @description The violated rule, for programs. Rules of JSON Schema have the name of their keyword.
              * @example minLength
              */
             code: string;
         };
         /**
-         * @description What went wrong, as [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem details. Decide by `type` or
-         *     `status`; `title` and `detail` are for people. Quote `requestId` when you report a problem.
+         * @description An error as [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem details. In code, check `type` or `status`.
+         *     `title` and `detail` are for people. Quote `requestId` when you report a problem.
          */
         Problem: {
             /**
              * Format: uri-reference
-             * @description Names the kind of problem: a reference to the page that explains it, relative to the server. Its last
-             *     segment stays the same wherever the service is mounted.
+             * @description Identifies the kind of problem. It is a relative reference to the page that explains the problem. Its last
+             *     segment is the same under every path prefix.
              * @example /problems/invalid-request
              */
             type: string;
             /**
              * @description The kind of problem in a few words.
-             * @example The request is invalid
+             * @example Invalid request
              */
             title: string;
             /**
              * Format: int32
-             * @description The HTTP status code, repeated.
+             * @description The HTTP status code of the response.
              * @example 400
              */
             status: number;
             /**
-             * @description What happened this time, and what to do about it.
+             * @description The cause of this problem and how to fix it.
              * @example /body/title must NOT have fewer than 1 characters
              */
             detail: string;
             /**
              * Format: uri-reference
-             * @description The path that was asked for; that of the homepage, where none could be read.
+             * @description The path of the request. If it could not be parsed, the path of the homepage.
              * @example /tasks
              */
             instance: string;
             /**
-             * @description The request's `X-Request-Id`; the service's log has it too.
+             * @description The `X-Request-Id` of this request. The service logs it too.
              * @example 01939c2e-8f00-7a51-8f2c-0c1d2e3f4a5b
              */
             requestId: string;
-            /** @description Each place in the request that breaks a rule. Only for invalid requests. */
+            /** @description Every violation in the request. Present only for invalid requests. */
             errors?: components["schemas"]["InvalidPlace"][];
         };
         /**
-         * @description The event's place in the feed, and so the `cursor` from which to read on. It grows; what is in it may change.
+         * @description The position of the event in the feed. Pass it as `cursor` to read the events that follow. Ids increase along
+         *     the feed. Treat them as opaque, because their format may change.
          * @example 7531-42
          */
         EventId: string;
         /**
-         * @description The `cursor` from which to read on; null when nothing has happened yet.
+         * @description Pass it as `cursor` to read the events that follow. Null while the feed has no events.
          * @example 7531-42
          * @example null
          */
         FeedPosition: string | null;
         /**
-         * @description The service can do its work.
+         * @description The state of a healthy service.
          * @example {
          *       "status": "ok"
          *     }
          */
         Health: {
             /**
-             * @description Always `ok`; a service that cannot serve answers with a problem instead.
+             * @description Always `ok`. A service that cannot serve requests returns a problem instead.
              * @example ok
              * @enum {string}
              */
@@ -536,7 +541,7 @@ export interface components {
         };
     };
     responses: {
-        /** @description The task cannot be given to this user, or another request with this `Idempotency-Key` is in flight. */
+        /** @description The assignee does not exist, or another request with this `Idempotency-Key` is still in progress. */
         AssignmentConflict: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -549,7 +554,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The task cannot be given to this user. Nothing was written. */
+        /** @description The assignee does not exist. Nothing was written. */
         UnknownAssignee: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -562,7 +567,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The address exists but does not have this method. `Allow` lists those it has. */
+        /** @description The path exists but does not support this method. Use one of the methods in `Allow`. */
         MethodNotAllowed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -575,8 +580,8 @@ export interface components {
             };
         };
         /**
-         * @description The request did not come to its end in time: 5 seconds for its headers, 6 for all of it. Nothing was written, and the
-         *     connection is closed. Send it again when the line is better, or in smaller parts.
+         * @description The request did not arrive in time. The limit is 5 seconds for the headers and 6 seconds for the whole request.
+         *     Nothing was written, and the service closes the connection. Retry on a faster connection or send a smaller request.
          */
         RequestTimeout: {
             headers: {
@@ -589,8 +594,8 @@ export interface components {
             };
         };
         /**
-         * @description The service cannot meet what `Expect` asks for. It knows only `100-continue`: to be told, before the body is sent,
-         *     that it is wanted. Nothing was written.
+         * @description The service does not support this `Expect` header. Nothing was written. Send `Expect: 100-continue` to wait for the
+         *     service before you send the body, or remove the header.
          */
         ExpectationFailed: {
             headers: {
@@ -602,7 +607,10 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The headers are more than the service reads: 100 of them, 16 KB in all. Nothing was written. */
+        /**
+         * @description The request has more than 100 headers, or they are larger than 16 KB in total. Nothing was written. Send fewer or
+         *     smaller headers.
+         */
         HeadersTooLarge: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -613,7 +621,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description What you have by this `If-None-Match` is still right. */
+        /** @description The copy that `If-None-Match` identifies is still current. */
         NotModified: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -626,8 +634,8 @@ export interface components {
             content?: never;
         };
         /**
-         * @description The request breaks a rule of this contract. Nothing was written. `errors` names each place by a JSON Pointer into
-         *     the request, with the rule it breaks.
+         * @description The request violates a rule of this contract. Nothing was written. `errors` lists each violation with a JSON
+         *     Pointer to its location in the request. Correct the request before you send it again.
          */
         InvalidRequest: {
             headers: {
@@ -641,7 +649,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The service has no representation that the `Accept` header allows. It speaks `application/json`. */
+        /** @description The `Accept` header excludes every media type that the operation returns. Accept `application/json`. */
         NotAcceptable: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -655,8 +663,8 @@ export interface components {
             };
         };
         /**
-         * @description This client has sent as many requests as it may for now. Nothing was done. Try again after `Retry-After` seconds.
-         *     `RateLimit`, on each answer before, tells how many are left.
+         * @description The client has used up its quota of requests. Nothing was written. Retry after `Retry-After` seconds. `RateLimit` in
+         *     each response shows how many requests are left.
          */
         TooManyRequests: {
             headers: {
@@ -672,8 +680,8 @@ export interface components {
             };
         };
         /**
-         * @description The service failed in a way it did not foresee. The cause is in its log under `requestId`. Whether a change was
-         *     made is not known: look before you try again.
+         * @description An unexpected error occurred. The service logs the cause under `requestId`. The change may have been written, so
+         *     check before you retry.
          */
         InternalError: {
             headers: {
@@ -688,8 +696,8 @@ export interface components {
             };
         };
         /**
-         * @description The service cannot do its work just now: its database or a service that it needs is away, or it is starting or
-         *     shutting down. Try again after `Retry-After` seconds.
+         * @description The service cannot serve requests now. Its database or a service that it calls is unavailable, or it is overloaded,
+         *     starting or shutting down. Retry after `Retry-After` seconds.
          */
         Unavailable: {
             headers: {
@@ -704,7 +712,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body is larger than the service reads. Nothing was written. */
+        /** @description The body is larger than 1 MB. Nothing was written. Send a smaller body or several requests. */
         ContentTooLarge: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -718,8 +726,9 @@ export interface components {
             };
         };
         /**
-         * @description The body is of a kind the service does not read. Send `Content-Type: application/json` (of changes also
-         *     `application/merge-patch+json`) in UTF-8, uncompressed or with gzip, deflate or br.
+         * @description The service does not support the media type, character set or encoding of the body. Send
+         *     `Content-Type: application/json` in UTF-8. For updates, you can also send `application/merge-patch+json`. Compress
+         *     the body with gzip, deflate or br, or not at all.
          */
         UnsupportedMediaType: {
             headers: {
@@ -734,8 +743,8 @@ export interface components {
             };
         };
         /**
-         * @description This `Idempotency-Key` was sent before, with a different request. Nothing was done. Choose a new key for each thing
-         *     that you want done, and send the same request with it at each retry.
+         * @description This `Idempotency-Key` was already sent with a different request. Nothing was written. Generate a new key for each
+         *     new request, and do not change a request when you retry it.
          */
         KeyReused: {
             headers: {
@@ -749,7 +758,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description There is nothing at this address. It may have been deleted, or never have been. */
+        /** @description No resource exists at this path. It was deleted or never existed. Check the path and the id. */
         NotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -763,8 +772,8 @@ export interface components {
             };
         };
         /**
-         * @description It no longer has the `ETag` that `If-Match` names: somebody has changed it since. Nothing was written. Get it again,
-         *     look at what is new, and send your change with the new `ETag`.
+         * @description The `ETag` in `If-Match` is stale, because the resource has changed since. Nothing was written. Get the resource
+         *     again, review its changes, and send your change with the new `ETag`.
          */
         PreconditionFailed: {
             headers: {
@@ -781,46 +790,47 @@ export interface components {
     };
     parameters: {
         /**
-         * @description At most how many items the page holds.
+         * @description The maximum number of items on the page.
          * @example 20
          */
         Limit: number;
         /**
-         * @description Where the page begins: `nextCursor` of the page before. Opaque, and good only for the list that gave it; any
-         *     other is refused with 400.
+         * @description The `nextCursor` of the previous page. Treat it as opaque and send it only to the list that returned it. The
+         *     service rejects any other cursor with 400.
          */
         Cursor: string;
         /**
-         * @description Answer 304, without a body, if what is asked for still has this `ETag`.
+         * @description Return 304 without a body if the response would still have this `ETag`.
          * @example "3"
          */
         IfNoneMatch: string;
         /**
-         * @description Makes the request safe to repeat: choose a new key, such as a UUID, for each thing that you want done, and send the
-         *     same one with every retry. For 24 hours the same request gets the first answer again, with
-         *     `Idempotent-Replayed: true`; a different request with this key is refused with 422. What was refused is not kept.
+         * @description Makes the request safe to retry. Generate a new key for each new request, such as a UUID, and send the same key
+         *     with every retry. For 24 hours, a retry returns the stored response with `Idempotent-Replayed: true`. A different
+         *     request with the same key returns 422. The service stores only successful responses.
          * @example 5b8f0d52-6a3e-4c0e-9f0b-0d1f5f6f2c11
          */
         IdempotencyKey: string;
         /**
-         * @description Where to read on: `nextCursor` of the page before, or the id of an event. `latest` begins after the newest event;
-         *     without a cursor the feed begins with the oldest.
+         * @description The position to read from: the `nextCursor` of the previous page or the id of an event. `latest` starts after the
+         *     newest event. Without a cursor, the feed starts with the oldest event.
          * @example 7531-42
          */
         FeedCursor: string;
         /**
-         * @description For how many seconds to wait for an event when there is none yet.
+         * @description The maximum time to wait for an event, in seconds. Applies only if no event is available yet.
          * @example 0
          */
         Wait: number;
         /**
-         * @description Where to read on, as an `EventSource` says it when it connects again. Goes before `cursor`.
+         * @description The id of the last event received. An `EventSource` sends it on reconnect. It overrides `cursor`.
          * @example 7531-42
          */
         LastEventId: string;
         /**
-         * @description Change it only if it still has this `ETag` ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-if-match)),
-         *     else answer 412: so nobody's edit is lost. `*` is any version.
+         * @description Apply the request only if the resource still has this `ETag`
+         *     ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-if-match)). Otherwise the service returns 412, so
+         *     concurrent edits are safe. `*` matches any version.
          * @example "1"
          */
         IfMatch: string;
@@ -828,55 +838,55 @@ export interface components {
     requestBodies: never;
     headers: {
         /**
-         * @description Names the request in the service's log. Yours, when you sent one that fits; else made by the service.
+         * @description Identifies the request in the service's log. Echoes a valid client-supplied id; otherwise generated.
          * @example 01939c2e-8f00-7a51-8f2c-0c1d2e3f4a5b
          */
         "X-Request-Id": string;
         /**
-         * @description Keep it, and ask with `If-None-Match` before each use.
+         * @description Caches may store the response, but must revalidate it with `If-None-Match` before each use.
          * @example no-cache
          */
         NoCache: "no-cache";
         /**
-         * @description How many requests this client has left (`r`), and in how many seconds it has all of them again (`t`), as in the draft
-         *     [RateLimit header fields for HTTP](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/). Sent only
-         *     where the service limits its clients.
+         * @description The requests that the client has left (`r`) and the seconds until its quota resets (`t`). The format is that of the
+         *     draft [RateLimit header fields for HTTP](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/).
+         *     Present only if the service limits its clients.
          * @example "default";r=50;t=30
          */
         RateLimit: string;
         /**
-         * @description How many requests a client may send (`q`) in how many seconds (`w`). Sent with `RateLimit`.
+         * @description The quota of a client in requests (`q`) per window in seconds (`w`). Present with `RateLimit`.
          * @example "default";q=100;w=60
          */
         "RateLimit-Policy": string;
         /**
-         * @description Names this state of what was asked for. Send it back as `If-None-Match` or `If-Match`.
+         * @description Identifies this version of the resource or page. Send it back in `If-None-Match` or `If-Match`.
          * @example "1"
          */
         ETag: string;
         /**
-         * @description The next page, beside `nextCursor` ([RFC 8288](https://www.rfc-editor.org/rfc/rfc8288)), with the prefix that the
-         *     request came with. Not there when there is none.
+         * @description The URL of the next page ([RFC 8288](https://www.rfc-editor.org/rfc/rfc8288)), with the path prefix of the request.
+         *     Absent when `nextCursor` is null.
          * @example </tasks?limit=20&cursor=WyJsaXN0VGFza3MiLCIwMTkzOWMyZSJd>; rel="next"
          */
         Link: string;
         /**
-         * @description Do not keep it.
+         * @description Caches must not store the response.
          * @example no-store
          */
         NoStore: "no-store";
         /**
-         * @description After how many seconds to try again.
+         * @description The time to wait before a retry, in seconds.
          * @example 1
          */
         "Retry-After": number;
         /**
-         * @description Sent when this is the first answer again, by its `Idempotency-Key`; nothing was done this time.
+         * @description Present when this is the stored response for the `Idempotency-Key`. This request changed nothing.
          * @example true
          */
         "Idempotent-Replayed": "true";
         /**
-         * @description The methods that the path has.
+         * @description The methods that the path supports.
          * @example GET, HEAD, OPTIONS, POST
          */
         Allow: string;
@@ -889,17 +899,17 @@ export interface operations {
         parameters: {
             query: {
                 /**
-                 * @description Only tasks of this status.
+                 * @description Only tasks with this status.
                  * @example todo
                  */
                 status?: components["schemas"]["Status"];
                 /**
-                 * @description Only tasks given to this user.
+                 * @description Only tasks assigned to this user.
                  * @example 01939c2d-11f6-7e0a-a9c3-7b5d4e3f2a10
                  */
                 assigneeId?: components["schemas"]["Id"];
                 /**
-                 * @description Only tasks that bear this label, in just these letters.
+                 * @description Only tasks with this label. Case matters.
                  * @example finance
                  */
                 label?: components["schemas"]["Label"];
@@ -914,32 +924,40 @@ export interface operations {
                  */
                 dueAfter?: components["schemas"]["Day"];
                 /**
-                 * @description Only tasks with all of these words in title and description, whatever the case of their letters. `"two words"`
-                 *     must stand together, `or` and `-word` mean what they do in a web search.
+                 * @description Only tasks with all of these words in the title or description. Case does not matter. As in a web search, quotes
+                 *     match a phrase (`"two words"`), `or` matches either word and `-word` excludes a word.
                  * @example quarterly review
                  */
                 q?: string;
                 /**
-                 * @description The order: oldest first by `createdAt` and newest first by `-createdAt`, soonest first by `dueDate` and latest
-                 *     first by `-dueDate` (without a due date last, either way), last changed first by `-updatedAt`, `high` first by
-                 *     `priority`. What is equal comes by id: newest first by `-` and by `priority`, else oldest first.
+                 * @description The sort order:
+                 *
+                 *     - `createdAt`: oldest first
+                 *     - `-createdAt`: newest first
+                 *     - `dueDate`: earliest due date first, tasks without a due date last
+                 *     - `-dueDate`: latest due date first, tasks without a due date last
+                 *     - `-updatedAt`: last updated first
+                 *     - `priority`: highest priority first
+                 *
+                 *     Tasks with equal sort keys are ordered by id: oldest first for `createdAt` and `dueDate`, newest first for the
+                 *     others.
                  * @example dueDate
                  */
                 sort: "createdAt" | "-createdAt" | "dueDate" | "-dueDate" | "-updatedAt" | "priority";
                 /**
-                 * @description At most how many items the page holds.
+                 * @description The maximum number of items on the page.
                  * @example 20
                  */
                 limit: components["parameters"]["Limit"];
                 /**
-                 * @description Where the page begins: `nextCursor` of the page before. Opaque, and good only for the list that gave it; any
-                 *     other is refused with 400.
+                 * @description The `nextCursor` of the previous page. Treat it as opaque and send it only to the list that returned it. The
+                 *     service rejects any other cursor with 400.
                  */
                 cursor?: components["parameters"]["Cursor"];
             };
             header?: {
                 /**
-                 * @description Answer 304, without a body, if what is asked for still has this `ETag`.
+                 * @description Return 304 without a body if the response would still have this `ETag`.
                  * @example "3"
                  */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
@@ -977,9 +995,9 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Makes the request safe to repeat: choose a new key, such as a UUID, for each thing that you want done, and send the
-                 *     same one with every retry. For 24 hours the same request gets the first answer again, with
-                 *     `Idempotent-Replayed: true`; a different request with this key is refused with 422. What was refused is not kept.
+                 * @description Makes the request safe to retry. Generate a new key for each new request, such as a UUID, and send the same key
+                 *     with every retry. For 24 hours, a retry returns the stored response with `Idempotent-Replayed: true`. A different
+                 *     request with the same key returns 422. The service stores only successful responses.
                  * @example 5b8f0d52-6a3e-4c0e-9f0b-0d1f5f6f2c11
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -993,7 +1011,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The task as it was stored. */
+            /** @description The stored task. */
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1003,7 +1021,7 @@ export interface operations {
                     ETag: components["headers"]["ETag"];
                     "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
                     /**
-                     * @description Where the new task is, with the prefix the request came with.
+                     * @description The path of the new task, with the path prefix of the request.
                      * @example /tasks/01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70
                      */
                     Location: string;
@@ -1029,9 +1047,9 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Makes the request safe to repeat: choose a new key, such as a UUID, for each thing that you want done, and send the
-                 *     same one with every retry. For 24 hours the same request gets the first answer again, with
-                 *     `Idempotent-Replayed: true`; a different request with this key is refused with 422. What was refused is not kept.
+                 * @description Makes the request safe to retry. Generate a new key for each new request, such as a UUID, and send the same key
+                 *     with every retry. For 24 hours, a retry returns the stored response with `Idempotent-Replayed: true`. A different
+                 *     request with the same key returns 422. The service stores only successful responses.
                  * @example 5b8f0d52-6a3e-4c0e-9f0b-0d1f5f6f2c11
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -1045,7 +1063,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The tasks as they were stored. */
+            /** @description The stored tasks. */
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1074,30 +1092,30 @@ export interface operations {
         parameters: {
             query: {
                 /**
-                 * @description Where to read on: `nextCursor` of the page before, or the id of an event. `latest` begins after the newest event;
-                 *     without a cursor the feed begins with the oldest.
+                 * @description The position to read from: the `nextCursor` of the previous page or the id of an event. `latest` starts after the
+                 *     newest event. Without a cursor, the feed starts with the oldest event.
                  * @example 7531-42
                  */
                 cursor?: components["parameters"]["FeedCursor"];
                 /**
-                 * @description At most how many items the page holds.
+                 * @description The maximum number of items on the page.
                  * @example 20
                  */
                 limit: components["parameters"]["Limit"];
                 /**
-                 * @description For how many seconds to wait for an event when there is none yet.
+                 * @description The maximum time to wait for an event, in seconds. Applies only if no event is available yet.
                  * @example 0
                  */
                 wait: components["parameters"]["Wait"];
             };
             header?: {
                 /**
-                 * @description Where to read on, as an `EventSource` says it when it connects again. Goes before `cursor`.
+                 * @description The id of the last event received. An `EventSource` sends it on reconnect. It overrides `cursor`.
                  * @example 7531-42
                  */
                 "Last-Event-ID"?: components["parameters"]["LastEventId"];
                 /**
-                 * @description Answer 304, without a body, if what is asked for still has this `ETag`.
+                 * @description Return 304 without a body if the response would still have this `ETag`.
                  * @example "3"
                  */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
@@ -1107,7 +1125,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events, oldest first; none when there are none yet. */
+            /** @description Events, oldest first. Empty if there are none yet. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1116,7 +1134,7 @@ export interface operations {
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     Link: components["headers"]["Link"];
                     /**
-                     * @description Names this page. An event stream has none.
+                     * @description Identifies this page. Absent for an event stream.
                      * @example "Zk3v0q1XJ0m5b0dC"
                      */
                     ETag?: string;
@@ -1145,14 +1163,14 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Answer 304, without a body, if what is asked for still has this `ETag`.
+                 * @description Return 304 without a body if the response would still have this `ETag`.
                  * @example "3"
                  */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
                 /**
-                 * @description The task's `id`.
+                 * @description The `id` of the task.
                  * @example 01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70
                  */
                 taskId: components["schemas"]["Id"];
@@ -1189,15 +1207,16 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Change it only if it still has this `ETag` ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-if-match)),
-                 *     else answer 412: so nobody's edit is lost. `*` is any version.
+                 * @description Apply the request only if the resource still has this `ETag`
+                 *     ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-if-match)). Otherwise the service returns 412, so
+                 *     concurrent edits are safe. `*` matches any version.
                  * @example "1"
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
                 /**
-                 * @description The task's `id`.
+                 * @description The `id` of the task.
                  * @example 01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70
                  */
                 taskId: components["schemas"]["Id"];
@@ -1206,7 +1225,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is gone. */
+            /** @description The task was deleted. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1230,15 +1249,16 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Change it only if it still has this `ETag` ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-if-match)),
-                 *     else answer 412: so nobody's edit is lost. `*` is any version.
+                 * @description Apply the request only if the resource still has this `ETag`
+                 *     ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-if-match)). Otherwise the service returns 412, so
+                 *     concurrent edits are safe. `*` matches any version.
                  * @example "1"
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
                 /**
-                 * @description The task's `id`.
+                 * @description The `id` of the task.
                  * @example 01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70
                  */
                 taskId: components["schemas"]["Id"];
@@ -1252,7 +1272,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The task as it is now. */
+            /** @description The updated task. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1287,7 +1307,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Ready to serve. */
+            /** @description The service is ready. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1313,7 +1333,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The process lives. */
+            /** @description The process is running. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];

@@ -51,23 +51,24 @@ export function join(bundled: Json[]): Json {
   };
 }
 
-/** Said as the contracts do it: `Task service: keeps the tasks of a team`. */
+/** The link to a service's page, in the form of the contracts: `Task service: manages the tasks of a team`. */
 function pageOf({ info, servers }: Contract): { url: string; description: string } {
   const purpose = info.summary.replace(/\.$/, '').replace(/^[A-Z]/, (letter) => letter.toLowerCase());
   return { url: servers[0]?.url.replace(/\/?$/, '/') ?? '/', description: `${info.title}: ${purpose}` };
 }
 
+/** The title, summary and description of the combined contract. */
 function introduction(contracts: Contract[]): Json {
   const services = contracts.map((contract) => `[${contract.info.title}](${pageOf(contract).url})`);
   return {
     title: 'Task Manager',
-    summary: 'Keeps the tasks and the people of a team.',
-    description: `The ${services.join(' and the ')} behind one address. A task is given only to a user who exists, and is
-nobody's a moment after that user was deleted.
+    summary: 'Manages the tasks and users of a team.',
+    description: `The ${services.join(' and the ')} at one address. The assignee of a task must be an existing user. A
+moment after a user is deleted, the task service unassigns the tasks of this user.
 
-Times are UTC, ids are UUIDs of version 7, and lists come a page at a time. Every error is a
-[problem](https://www.rfc-editor.org/rfc/rfc9457) whose \`type\` leads to its explanation. With \`If-Match\` a change is made
-only to what you have seen, and with an \`Idempotency-Key\` a POST may be repeated without harm.
+Times are in UTC, ids are UUIDs version 7, and lists are paged. Every error is a
+[problem](https://www.rfc-editor.org/rfc/rfc9457), and its \`type\` links to its explanation. With \`If-Match\`, an update
+changes only the version that you have read. With an \`Idempotency-Key\`, a POST is safe to retry.
 `,
   };
 }

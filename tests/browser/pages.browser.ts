@@ -92,8 +92,8 @@ describe.each(viewports)('the docs, $width pixels wide', (viewport) => {
 
   it('lead from each way to fail to its explanation', async () => {
     const operation = inPage('[id="operation/deleteUser"]');
-    await operation.locator('button:has-text("Precondition failed")').first().click();
-    const link = operation.locator('a:has-text("Precondition failed: what it means")');
+    await operation.locator('button:has-text("Stale version")').first().click();
+    const link = operation.locator('a:has-text("Stale version: what it means")');
     await photograph(visit.page, `docs ${viewport.width} problem in the reference`);
     expect(await link.getAttribute('href')).toBe('/user/problems/precondition-failed');
   });
@@ -141,7 +141,7 @@ describe.each(viewports)('trying it, $width pixels wide', (viewport) => {
     expect(await answer()).toMatchObject({ type: '/user/problems/invalid-request', instance: '/user/register' });
     await inPage('#try-it a').click();
     await visit.page.waitForURL('**/user/problems/invalid-request');
-    expect(await inPage('h1').innerText()).toBe('400 The request is invalid');
+    expect(await inPage('h1').innerText()).toBe('400 Invalid request');
   });
 
   it('sends what is filled in: in the path, the query, a header', async () => {

@@ -46,7 +46,7 @@ describe('README.md', () => {
     const answers = told.split('\n').flatMap((line) => (line ? [JSON.parse(line) as object] : []));
     expect(answers).toMatchObject([
       { title: 'Prepare the review', status: 'done', assigneeId: expect.any(String), version: 2 },
-      { status: 412, title: 'Precondition failed' },
+      { status: 412, title: 'Stale version' },
       { status: 'done', assigneeId: null, version: 3 },
       { items: expect.arrayContaining([expect.objectContaining({ type: 'task.updated' })]) },
     ]);

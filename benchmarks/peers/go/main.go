@@ -297,7 +297,7 @@ type Problem struct {
 }
 
 func invalid(w http.ResponseWriter, err error) {
-	problem(w, Problem{Type: "/problems/invalid-request", Title: "The request is invalid", Status: http.StatusBadRequest,
+	problem(w, Problem{Type: "/problems/invalid-request", Title: "Invalid request", Status: http.StatusBadRequest,
 		Detail: err.Error(), RequestID: uuid.NewString()})
 }
 

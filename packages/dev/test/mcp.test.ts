@@ -42,7 +42,7 @@ describe('npm run mcp', () => {
       operations.map(({ summary, description }) => [summary, `${summary}\n\n${description}`]).sort(),
     );
     expect(new Set(tools.map(({ name }) => name)).size).toBe(tools.length);
-    expect(writer.getInstructions()).toContain('With an `Idempotency-Key` a POST may be repeated without harm.');
+    expect(writer.getInstructions()).toContain('With an `Idempotency-Key`, a POST is safe to retry.');
   });
 
   it('offers only what reads, unless it is told to write', async () => {
@@ -102,7 +102,7 @@ describe('npm run mcp', () => {
   it('deletes, and says so', async () => {
     const { body } = await succeed(writer, 'registerUser', { body: { name: 'Alice', email: 'alice@example.com' } });
     expect(await call(writer, 'deleteUser', { userId: body.id })).toMatchObject({
-      content: [{ text: 'They are gone.' }],
+      content: [{ text: 'The user was deleted.' }],
     });
     expect(await fail(reader, 'getUser', { userId: body.id })).toMatchObject({ status: 404 });
   });

@@ -93,7 +93,7 @@ export function editsSafely(subject: Subject): void {
           await send(url, 'DELETE', { 'If-Match': tags }),
         ]) {
           const detail = expect.stringMatching(/^If-Match does not match the current version of the (task|user)\.$/);
-          expect(answer).toMatchObject({ status: 412, body: { title: 'Precondition failed', detail } });
+          expect(answer).toMatchObject({ status: 412, body: { title: 'Stale version', detail } });
         }
       }
       expect((await send(url, 'GET')).text).toBe(before.text);
