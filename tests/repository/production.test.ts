@@ -215,7 +215,9 @@ describe('postgres-cluster.yaml', () => {
   });
 
   it('ends a transaction that is idle for as long as PostgreSQL lets one of a service be idle', () => {
-    const timeoutMs = /idle_in_transaction_session_timeout: (\d+)/.exec(read('packages/runtime/src/postgres/database.ts'))?.[1];
+    const timeoutMs = /idle_in_transaction_session_timeout: (\d+)/.exec(
+      read('packages/runtime/src/postgres/database.ts'),
+    )?.[1];
     const seconds = Number(pooler.spec.pgbouncer.parameters.idle_transaction_timeout);
     hold(`${file}: set idle_transaction_timeout as in database.ts`, seconds * 1000, Number(timeoutMs));
   });

@@ -46,7 +46,7 @@ describe('a task for nobody who is a user', () => {
     expect(error).toMatchObject(problemOf(absentId));
     const items = [{ title: 'one', assigneeId: bob }, { title: 'two' }, { title: 'three', assigneeId: absentId }];
     const { error: ofBatch } = await api.POST('/tasks/batch', { body: { items } });
-    expect(ofBatch).toMatchObject({ ...problemOf(absentId), detail: 'A task is given to somebody who is no user.' });
+    expect(ofBatch).toMatchObject({ ...problemOf(absentId), detail: 'The assignee of a task does not exist.' });
     expect((await api.GET('/tasks')).data).toEqual(before.data);
   });
 

@@ -230,7 +230,14 @@ describe('a network to the database that', () => {
 
 describe('an answer that the network loses', () => {
   // Each by the text of its statement, or by the name under which that is prepared.
-  it.each(['find-idempotency-key', 'begin', 'claim-idempotency-key', 'insert-tasks', 'store-idempotency-key', 'commit'])(
+  it.each([
+    'find-idempotency-key',
+    'begin',
+    'claim-idempotency-key',
+    'insert-tasks',
+    'store-idempotency-key',
+    'commit',
+  ])(
     'to `%s` is a 503, and who sends the request again with its Idempotency-Key has done it once',
     async (statement) => {
       proxy.loseAnswerTo(statement);

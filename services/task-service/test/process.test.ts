@@ -143,8 +143,16 @@ describe('starting', () => {
   it('says in one line which variable is missing or wrong, and exits with 1', async () => {
     for (const [name, value, line] of [
       ['RATE_LIMIT', '1.5', /^RATE_LIMIT is invalid: "1.5" is not an integer between 0 and 1000000000 .*\n$/],
-      ['USER_SERVICE_URL', 'users', /^USER_SERVICE_URL is invalid: it must be a URL such as http:\/\/user-service, .*\n$/],
-      ['USER_SERVICE_URL', 'http://me:secret@users', /^USER_SERVICE_URL is invalid: it must be a URL such as (?!.*secret).*\n$/],
+      [
+        'USER_SERVICE_URL',
+        'users',
+        /^USER_SERVICE_URL is invalid: it must be a URL such as http:\/\/user-service, .*\n$/,
+      ],
+      [
+        'USER_SERVICE_URL',
+        'http://me:secret@users',
+        /^USER_SERVICE_URL is invalid: it must be a URL such as (?!.*secret).*\n$/,
+      ],
     ] as const) {
       const service = await run({ [name]: value });
       expect(await service.exited).toBe(1);
