@@ -1,4 +1,4 @@
-/** The pages in a real browser, behind the real gateway: what a person sees at a desk and on a phone. */
+/** The pages in Chromium behind the gateway, at desktop and phone width. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,7 @@ import { startSandbox, type System } from '@task-manager/testing/system';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 let browser: Browser;
 let system: System;
-/** The name that the Ingress has, on plain http: a browser trusts it less than localhost. */
+/** The Ingress host: on plain HTTP a browser trusts it less than localhost. */
 let host: string;
 
 beforeAll(async () => {
@@ -21,7 +21,7 @@ beforeAll(async () => {
 }, 60_000);
 
 afterAll(async () => {
-  // Before the browser, which may not have started.
+  // The browser may have failed to start; stop the system first.
   await system.stop();
   await browser.close();
 }, 30_000);
@@ -34,46 +34,46 @@ const viewports = [
 describe.each([
   { name: 'Task service', path: '/', neighbour: 'User service' },
   { name: 'User service', path: '/user/', neighbour: 'Task service' },
-])('the homepage of the $name', ({ name, path, neighbour }) => {
+])('the $name homepage', ({ name, path, neighbour }) => {
   describe.each(viewports)('$width pixels wide', (viewport) => {
     const visit = referenceAt(path, `${path}openapi.json`, name, viewport);
     const inPage = (selector: string) => visit.page.locator(selector);
 
-    it('shows what the service is and that it is healthy', async () => {
+    it('shows the service name and that it is healthy', async () => {
       expect(await inPage('h1').first().innerText()).toContain(name);
       await inPage('#health[data-state=healthy]').waitFor();
-      await photograph(visit.page, `${name} ${viewport.width}`);
+      await screenshot(visit.page, `${name} ${viewport.width}`);
     });
 
-    it('leads to the problems, and to the other service', async () => {
-      await inPage('main >> text=Problems').click();
+    it('links to the problems and to the other service', async () => {
+      await inPage('.links a[href="problems/"]').click();
       await inPage('text=Not found').click();
       expect(await inPage('h1').innerText()).toBe('404 Not found');
       await inPage(`text=${name}`).first().click();
-      await inPage(`main >> text=${neighbour}`).click();
+      await inPage(`.links >> text=${neighbour}`).click();
       expect(await inPage('h1').first().innerText()).toContain(neighbour);
       await inPage('#health[data-state=healthy]').waitFor();
     });
 
-    it('leads to the docs of the whole system', async () => {
-      await inPage('main >> text=Docs of the whole system').click();
+    it('links to the system docs', async () => {
+      await inPage('.links >> text=System docs').click();
       expect(await inPage('h1').first().innerText()).toContain('Task Manager');
     });
 
-    itIsQuiet(visit);
+    itLogsNoErrors(visit);
   });
 
-  it('has curl lines that can be copied, and work', async () => {
+  it('copies curl commands that succeed', async () => {
     const { page } = await open(path, { width: 1280, height: 800 });
     const buttons = await page.locator('#try button').all();
     expect(buttons.length).toBeGreaterThanOrEqual(4);
     for (const button of buttons) {
       await button.click();
       expect(await button.innerText()).toBe('Copied');
-      const line = await paste(page);
-      expect(line).toContain(`http://${host}${path}`);
+      const command = await paste(page);
+      expect(command).toContain(`http://${host}${path}`);
       const options = `--silent --fail --resolve ${host}:127.0.0.1`;
-      await promisify(execFile)('sh', ['-c', line.replace(/^curl/, `curl ${options}`)]);
+      await promisify(execFile)('sh', ['-c', command.replace(/^curl/, `curl ${options}`)]);
     }
     await page.close();
   });
@@ -83,29 +83,29 @@ describe.each(viewports)('the docs, $width pixels wide', (viewport) => {
   const visit = referenceAt('/docs', '/docs/openapi.json', 'docs', viewport);
   const inPage = (selector: string) => visit.page.locator(selector);
 
-  it('lead to each operation in the reference, and to the services', async () => {
+  it('link to an operation in the reference and to each service', async () => {
     await inPage('.operations a[href="#operation/updateUser"]').click();
     const top = "document.getElementById('operation/updateUser').getBoundingClientRect().top";
     await visit.page.waitForFunction(`Math.abs(${top}) < 300`);
     expect(await inPage('.links').innerText()).toMatch(/Task service[^]*User service[^]*openapi.yaml/);
   });
 
-  it('lead from each way to fail to its explanation', async () => {
+  it('link a problem in the reference to its page', async () => {
     const operation = inPage('[id="operation/deleteUser"]');
     await operation.locator('button:has-text("Stale version")').first().click();
-    const link = operation.locator('a:has-text("Stale version: what it means")');
-    await photograph(visit.page, `docs ${viewport.width} problem in the reference`);
+    const link = operation.locator('a:has-text("Stale version: cause and fix")');
+    await screenshot(visit.page, `docs ${viewport.width} problem in the reference`);
     expect(await link.getAttribute('href')).toBe('/user/problems/precondition-failed');
   });
 
-  itIsQuiet(visit);
+  itLogsNoErrors(visit);
 });
 
-describe.each(viewports)('trying it, $width pixels wide', (viewport) => {
+describe.each(viewports)('the try-it form, $width pixels wide', (viewport) => {
   let visit: Visit;
   const inPage = (selector: string) => visit.page.locator(selector);
   const status = () => inPage('#try-it [role=status]');
-  const answer = async () => JSON.parse(await inPage('#try-it pre').innerText()) as Record<string, string>;
+  const responseBody = async () => JSON.parse(await inPage('#try-it pre').innerText()) as Record<string, string>;
 
   beforeEach(async () => {
     await fetch(`${system.url}/sandbox/reset`, { method: 'POST' });
@@ -117,41 +117,41 @@ describe.each(viewports)('trying it, $width pixels wide', (viewport) => {
     await visit.page.close();
   });
 
-  it('creates a task from the reference, and goes on with it', async () => {
+  it('creates a task and follows a link of the response', async () => {
     await inPage('.api-content a[href="#try/createTask"]').click();
-    await photograph(visit.page, `try it ${viewport.width}`);
+    await screenshot(visit.page, `try it ${viewport.width}`);
     await inPage('#try-it >> text=Send').click();
     await inPage('#try-it >> text=201 Created').waitFor();
-    await photograph(visit.page, `try it ${viewport.width} sent`);
-    const { id } = await answer();
-    await inPage('#try-it >> text=Get the new task').click();
+    await screenshot(visit.page, `try it ${viewport.width} sent`);
+    const { id } = await responseBody();
+    await inPage('#try-it .response button').first().click();
     expect(await inPage('#try-it input[name=taskId]').inputValue()).toBe(id);
     await inPage('#try-it >> text=Send').click();
     await inPage('#try-it >> text=200 OK').waitFor();
-    expect(await answer()).toMatchObject({ id, title: 'Buy milk' });
+    expect(await responseBody()).toMatchObject({ id, title: 'Buy milk' });
     expect(await visit.page.evaluate('document.documentElement.scrollWidth')).toBe(viewport.width);
   });
 
-  it('shows a problem, with a link to its explanation', async () => {
+  it('shows a problem and links to its page', async () => {
     await inPage('.operations a[href="#try/registerUser"]').click();
     await inPage('#try-it textarea').fill('{ "name": "" }');
     await inPage('#try-it >> text=Send').click();
     await inPage('#try-it >> text=400 Bad Request').waitFor();
-    await photograph(visit.page, `try it ${viewport.width} problem`);
-    expect(await answer()).toMatchObject({ type: '/user/problems/invalid-request', instance: '/user/register' });
+    await screenshot(visit.page, `try it ${viewport.width} problem`);
+    expect(await responseBody()).toMatchObject({ type: '/user/problems/invalid-request', instance: '/user/register' });
     await inPage('#try-it a').click();
     await visit.page.waitForURL('**/user/problems/invalid-request');
     expect(await inPage('h1').innerText()).toBe('400 Invalid request');
   });
 
-  it('sends what is filled in: in the path, the query, a header', async () => {
+  it('sends path parameters, query parameters and headers', async () => {
     await inPage('.operations a[href="#try/listTasks"]').click();
     await inPage('#try-it summary').click();
     await inPage('#try-it input[name=q]').fill('milk & plumber');
     await inPage('#try-it input[name=limit]').fill('1');
     await inPage('#try-it >> text=Send').click();
     await inPage('#try-it >> text=200 OK').waitFor();
-    expect(await answer()).toEqual({ items: [], nextCursor: null });
+    expect(await responseBody()).toEqual({ items: [], nextCursor: null });
     await inPage('#try-it >> text=Close').click();
 
     await inPage('.operations a[href="#try/deleteTask"]').click();
@@ -164,22 +164,22 @@ describe.each(viewports)('trying it, $width pixels wide', (viewport) => {
     await inPage('#try-it >> text=400 Bad Request').waitFor();
   });
 
-  it('is for every operation of both services, with the examples filled in', async () => {
+  it('gets a 2xx response for every operation with its examples', async () => {
     const links = await inPage('.operations a[href^="#try/"]').all();
     expect(links.length).toBeGreaterThan(15);
-    const refused: string[] = [];
+    const failed: string[] = [];
     for (const link of links) {
       await link.click();
       await inPage('#try-it >> text=Send').click();
       await inPage('#try-it [role=status]:text-matches("^[0-9]")').waitFor();
       if (!/^20/.test(await status().innerText()))
-        refused.push(`${await link.getAttribute('href')}: ${await status().innerText()}`);
+        failed.push(`${await link.getAttribute('href')}: ${await status().innerText()}`);
       await inPage('#try-it >> text=Close').click();
     }
-    expect(refused).toEqual([]);
+    expect(failed).toEqual([]);
   });
 
-  it('can be done by keyboard, and by its own address', async () => {
+  it('works by keyboard and opens from its URL', async () => {
     const link = inPage('.operations a[href="#try/getTask"]');
     await link.press('Enter');
     expect(await visit.page.evaluate('document.activeElement.name')).toBe('taskId');
@@ -190,11 +190,11 @@ describe.each(viewports)('trying it, $width pixels wide', (viewport) => {
     expect(await visit.page.evaluate('document.activeElement.hash')).toBe('#try/getTask');
     await visit.page.goto(`http://${host}/docs#try/getUser`);
     await visit.page.reload();
-    await inPage('#try-it >> text=Get a user').waitFor();
+    await inPage('#try-it code:has-text("/user/users/{userId}")').waitFor();
   });
 });
 
-/** A page with a reference, open while the tests around it run; what each such page promises is tested here. */
+/** Opens a page with an API reference for the surrounding tests and adds the tests that all such pages share. */
 function referenceAt(path: string, contractPath: string, name: string, viewport: Viewport): Visit {
   const visit = {} as Visit;
   let contract: Contract;
@@ -208,7 +208,7 @@ function referenceAt(path: string, contractPath: string, name: string, viewport:
     await visit.page.close();
   });
 
-  it('shows every operation of the contract in the reference, once', async () => {
+  it('shows every operation of the contract once', async () => {
     const shown = await visit.page.locator('[id^="operation/"]:visible').all();
     const ids = await Promise.all(shown.map((each) => each.getAttribute('id')));
     expect(ids.sort()).toEqual(
@@ -218,12 +218,12 @@ function referenceAt(path: string, contractPath: string, name: string, viewport:
     );
   });
 
-  it('fits the width, and did not jump while it loaded', async () => {
+  it('fits the viewport and loads without layout shift', async () => {
     expect(await visit.page.evaluate('document.documentElement.scrollWidth')).toBe(viewport.width);
     expect(await visit.page.evaluate(layoutShift)).toBeLessThan(0.05);
-    await photograph(visit.page, `${name} ${viewport.width}`);
+    await screenshot(visit.page, `${name} ${viewport.width}`);
     await visit.page.evaluate("document.querySelector('#reference').scrollIntoView()");
-    await photograph(visit.page, `${name} ${viewport.width} reference`);
+    await screenshot(visit.page, `${name} ${viewport.width} reference`);
     await visit.page.evaluate('scrollTo(0, 0)');
   });
 
@@ -235,9 +235,9 @@ function referenceAt(path: string, contractPath: string, name: string, viewport:
   return visit;
 }
 
-/** The last, so that it has seen what the ones before did. */
-function itIsQuiet(visit: Visit): void {
-  it('has logged no error and asked no other host', () => {
+/** Call it last, so that it covers the tests before it. */
+function itLogsNoErrors(visit: Visit): void {
+  it('logs no errors and sends no request to another host', () => {
     expect(visit.errors).toEqual([]);
     expect(visit.otherHosts).toEqual([]);
   });
@@ -269,19 +269,19 @@ async function open(path: string, viewport: Viewport): Promise<Visit> {
     if (['error', 'warning'].includes(message.type())) errors.push(message.text());
   });
   page.on('request', (request) => {
-    const { protocol, host: asked } = new URL(request.url());
-    if (protocol.startsWith('http') && asked !== host) otherHosts.push(request.url());
+    const requested = new URL(request.url());
+    if (requested.protocol.startsWith('http') && requested.host !== host) otherHosts.push(request.url());
   });
   const response = await page.goto(`http://${host}${path}`);
-  if (!response) throw new Error(`no answer for ${path}`);
+  if (!response) throw new Error(`no response for ${path}`);
   return { page, response, errors, otherHosts };
 }
 
-async function photograph(page: Page, name: string): Promise<void> {
+async function screenshot(page: Page, name: string): Promise<void> {
   await page.screenshot({ path: join(root, 'reports/pages', `${name.toLowerCase().replaceAll(' ', '-')}.png`) });
 }
 
-/** What the clipboard holds. Read by hand: on plain http the browser has no API for it. */
+/** The clipboard's text. Pasted into a field, because the clipboard API requires https. */
 async function paste(page: Page): Promise<string> {
   await page.evaluate("document.body.prepend(document.createElement('textarea'))");
   const field = page.locator('textarea').first();
@@ -289,7 +289,7 @@ async function paste(page: Page): Promise<string> {
   return await field.inputValue();
 }
 
-/** How far things moved by themselves: https://web.dev/articles/cls. */
+/** Cumulative layout shift: https://web.dev/articles/cls. */
 const layoutShift = `new Promise((resolve) => {
   new PerformanceObserver((list) => resolve(list.getEntries().reduce((sum, { value }) => sum + value, 0)))
     .observe({ type: 'layout-shift', buffered: true });
@@ -297,7 +297,7 @@ const layoutShift = `new Promise((resolve) => {
 })`;
 
 const browserArguments = [
-  // Not even a name is looked up elsewhere.
+  // Block DNS lookups of every other host.
   '--host-resolver-rules=MAP task-user.local 127.0.0.1, MAP * ~NOTFOUND',
   ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
   ...['--disable-background-networking', '--disable-component-update', '--disable-sync'],

@@ -1,4 +1,4 @@
-/** What is served to browsers, page by page; that it works in one is for tests/browser/pages.browser.ts. */
+/** The pages over HTTP; tests/browser/pages.browser.ts opens them in a browser. */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -31,7 +31,6 @@ afterAll(() => {
 
 const get = async (path: string, headers = {}) => send(url + path, 'GET', headers);
 const text = (value: string) => html`${value}`.html;
-/** What an element's attribute says, wherever it stands in a page. */
 const attributes = (page: string, name: string) =>
   [...page.matchAll(new RegExp(`\\s${name}="([^"]*)"`, 'g'))].map(([, value = '']) => value);
 const headings = (page: string) =>
@@ -42,43 +41,40 @@ const headings = (page: string) =>
       .trim(),
   );
 
-describe.each(['', '/user'])('the pages under "%s"', (base) => {
-  it.each(['/', '/docs', '/problems/', '/problems/not-found'])(
-    'lead to nothing that is not there: %s',
-    async (path) => {
-      const { text: page } = await get(base + path);
-      const links = [...attributes(page, 'href'), ...attributes(page, 'src')];
-      for (const link of links) {
-        const target = new URL(link, url + base + path);
-        if (target.origin !== url) continue;
-        // The other service stands beside this one, behind the gateway.
-        if (['/', '/user/', '/docs'].includes(link)) continue;
-        expect(link).not.toMatch(/^\//);
-        expect({ link, status: (await get(target.pathname + target.search)).status }).toEqual({ link, status: 200 });
-        // Those of a reference are Redoc's, or opened by assets/pages.js.
-        if (/^#(?!tag\/|try\/|operation\/)/.test(target.hash))
-          expect(attributes(page, 'id')).toContain(target.hash.slice(1));
-      }
-      expect(links.length).toBeGreaterThan(2);
-    },
-  );
+describe.each(['', '/user'])('pages mounted at "%s"', (base) => {
+  it.each(['/', '/docs', '/problems/', '/problems/not-found'])('have no broken link: %s', async (path) => {
+    const { text: page } = await get(base + path);
+    const links = [...attributes(page, 'href'), ...attributes(page, 'src')];
+    for (const link of links) {
+      const target = new URL(link, url + base + path);
+      if (target.origin !== url) continue;
+      // These pages are served by the other service, through the gateway.
+      if (['/', '/user/', '/docs'].includes(link)) continue;
+      expect(link).not.toMatch(/^\//);
+      expect({ link, status: (await get(target.pathname + target.search)).status }).toEqual({ link, status: 200 });
+      // Redoc and assets/pages.js resolve the other fragments.
+      if (/^#(?!tag\/|try\/|operation\/)/.test(target.hash))
+        expect(attributes(page, 'id')).toContain(target.hash.slice(1));
+    }
+    expect(links.length).toBeGreaterThan(2);
+  });
 
   it.each([
     ['/docs/', '/docs'],
     ['/problems', '/problems/'],
     ['/problems/not-found/', '/problems/not-found'],
-  ])('are where their links are right: %s leads to %s', async (path, right) => {
-    expect(await get(base + path)).toMatchObject({ status: 308, headers: { location: base + right } });
+  ])('redirect %s to %s', async (path, canonical) => {
+    expect(await get(base + path)).toMatchObject({ status: 308, headers: { location: base + canonical } });
   });
 });
 
 describe('a page', () => {
-  it('is at the prefix itself, with a slash', async () => {
+  it('redirects to the trailing slash when the prefix is requested without it', async () => {
     expect(await get('/user?query')).toMatchObject({ status: 308, headers: { location: '/user/' } });
     expect(await get('/user/?query')).toMatchObject({ status: 200, text: expect.stringContaining('<h1>') });
   });
 
-  it('has a type, and is asked for each time', async () => {
+  it('has a media type and an ETag, and must be revalidated', async () => {
     for (const [path, type] of [
       ['/', 'text/html; charset=utf-8'],
       ['/docs', 'text/html; charset=utf-8'],
@@ -100,11 +96,11 @@ describe('a page', () => {
     }
   });
 
-  it('may be kept for ever under its version, and under no other', async () => {
+  it('is immutable only when the URL has its current version', async () => {
     const { headers } = await get('/assets/pages.css');
     const version = String(headers.etag).slice(1, -1);
-    const kept = await get(`/assets/pages.css?v=${version}`);
-    expect(kept.headers['cache-control']).toBe('public, max-age=31536000, immutable');
+    const versionedAsset = await get(`/assets/pages.css?v=${version}`);
+    expect(versionedAsset.headers['cache-control']).toBe('public, max-age=31536000, immutable');
     expect((await get('/assets/pages.css?v=another')).headers['cache-control']).toBe('no-cache');
     for (const path of ['/', '/problems/']) {
       const { text: page } = await get(path);
@@ -112,19 +108,19 @@ describe('a page', () => {
       expect(versioned.length).toBeGreaterThan(1);
       for (const link of versioned) {
         const { headers } = await get(new URL(link, url + path).href.slice(url.length));
-        expect({ link, ...headers }).toMatchObject({ 'cache-control': kept.headers['cache-control'] });
+        expect({ link, ...headers }).toMatchObject({ 'cache-control': versionedAsset.headers['cache-control'] });
       }
     }
   });
 
-  it('has different versions where it differs', async () => {
+  it('links each asset with its own version', async () => {
     const { text: page } = await get('/');
     const versions = [...page.matchAll(/\?v=([\w-]{12})"/g)].map(([, version]) => version);
     expect(versions.length).toBeGreaterThan(3);
     expect(new Set(versions).size).toBe(versions.length);
   });
 
-  it('can be read and nothing else', async () => {
+  it('returns 405 for methods other than GET, HEAD and OPTIONS, and 404 for unknown paths', async () => {
     const detail = expect.stringContaining('Method not allowed. Allowed: GET, HEAD, OPTIONS.');
     const head = await send(`${url}/docs`, 'HEAD');
     expect(head).toMatchObject({ status: 200, text: '', headers: { etag: (await get('/docs')).headers.etag } });
@@ -140,7 +136,7 @@ describe('a page', () => {
     }
   });
 
-  it('lets a browser run and load nothing but its own', async () => {
+  it('has a Content-Security-Policy that allows only its own scripts and assets', async () => {
     const { headers, text: page } = await get('/');
     const policy = String(headers['content-security-policy']).split(';').sort();
     expect(policy).toEqual(
@@ -165,7 +161,7 @@ describe('a page', () => {
 });
 
 describe('the homepage', () => {
-  it('says what the service is, and how it is', async () => {
+  it('introduces the service and has a health status', async () => {
     const { text: page } = await get('/');
     const { info, tags, externalDocs } = contract.document;
     expect(page).toMatch(/^\s*<!DOCTYPE html>\s*<html lang="en">/i);
@@ -173,7 +169,7 @@ describe('the homepage', () => {
     expect(page).toContain(`<meta name="description" content="${text(info.summary)}" />`);
     expect(page).toContain(`<p class="summary">${text(info.summary)}</p>`);
     expect(page).toContain(`<h1>${info.title} <small>${info.version}</small></h1>`);
-    expect(page).toContain('<p id="health" role="status" data-state="unknown">Checking …</p>');
+    expect(page).toContain('<p id="health" role="status" data-state="unknown">Checking…</p>');
     expect(page).toContain('<a class="brand" href="./">');
     const [first = ''] = info.description.split(/[`[\n]/);
     expect(page).toContain(`<p>${text(first)}`);
@@ -188,27 +184,27 @@ describe('the homepage', () => {
     expect(page.match(/\bundefined\b|\[object/)).toBeNull();
   });
 
-  it('has what needs no id to try, and only that, as a line for a shell', async () => {
+  it('has a curl command for exactly the operations that need no id', async () => {
     const { text: page } = await get('/');
-    const tried = contract.operations.filter(({ path }) => !path.includes('{'));
+    const commands = contract.operations.filter(({ path }) => !path.includes('{'));
     expect(headings(page)).toEqual(
       expect.arrayContaining([
         'Try it',
         'Reference',
-        ...tried.map(({ method, summary }) => `${method} ${text(summary)}`),
+        ...commands.map(({ method, summary }) => `${method} ${text(summary)}`),
       ]),
     );
-    expect(page.split('<article>').length - 1).toBe(tried.length);
-    for (const operation of tried) {
+    expect(page.split('<article>').length - 1).toBe(commands.length);
+    for (const operation of commands) {
       expect(page).toContain(`<b data-method="${operation.method}">${operation.method}</b>`);
       expect(page).toContain(`<pre><code>${text(curl(operation))}</code></pre>`);
       const label = `Try it: ${text(operation.summary)}`;
       expect(page).toContain(`<a href="#try/${operation.operationId}" aria-label="${label}">Try it</a>`);
     }
-    expect(page.match(/<button type="button">Copy<\/button>/g)?.length).toBe(tried.length);
+    expect(page.match(/<button type="button">Copy<\/button>/g)?.length).toBe(commands.length);
   });
 
-  it.each(['/', '/docs'])('has what assets/pages.js fills in: %s', async (path) => {
+  it.each(['/', '/docs'])('has the elements that assets/pages.js fills in: %s', async (path) => {
     const { text: page } = await get(path);
     expect(page).toMatch(
       /<dialog id="try-it" aria-labelledby="try-it-title" closedby="any">.*<form>.*<\/form>.*<\/dialog>/s,
@@ -218,14 +214,14 @@ describe('the homepage', () => {
     for (const part of ['<b data-method></b>', '<div class="fields"></div>', '<button>Send</button>']) {
       expect(page).toContain(part);
     }
-    expect(page).toContain('<div class="answer"></div>');
+    expect(page).toContain('<div class="response"></div>');
     expect(page).toMatch(/<link rel="preload" as="fetch" crossorigin href="[^"]+" id="reference-document" \/>/);
     expect(page.indexOf('<dialog')).toBeLessThan(page.indexOf('<div id="redoc-container">'));
   });
 });
 
 describe('the docs', () => {
-  it('have each operation of each service, where it belongs', async () => {
+  it('list every operation under its service', async () => {
     const { text: page } = await get('/docs');
     const { document, operations } = docs;
     expect(page).toContain(`<title>${document.info.title}</title>`);
@@ -236,9 +232,9 @@ describe('the docs', () => {
     for (const [index, { name, tags }] of (document['x-tagGroups'] ?? []).entries()) {
       const group = groups[index] as string;
       expect(group).toMatch(new RegExp(`^${name}</h3>`));
-      const own = operations.filter((operation) => tags.some((tag) => operation.tags.includes(tag)));
-      expect(group.match(/<b data-method=/g)?.length).toBeGreaterThanOrEqual(own.length);
-      for (const { operationId, method, path, summary } of own) {
+      const inGroup = operations.filter((operation) => tags.some((tag) => operation.tags.includes(tag)));
+      expect(group.match(/<b data-method=/g)?.length).toBeGreaterThanOrEqual(inGroup.length);
+      for (const { operationId, method, path, summary } of inGroup) {
         const row = new RegExp(
           `<b data-method="${method}">${method}</b>\\s*<a href="#operation/${operationId}">${text(summary)}</a> ` +
             `<code>${path.replace(/[{}]/g, '\\$&')}</code>\\s*` +
@@ -252,7 +248,7 @@ describe('the docs', () => {
     for (const form of ['yaml', 'json']) expect(page).toContain(`<a href="docs/openapi.${form}">openapi.${form}</a>`);
   });
 
-  it('lead to each service once', async () => {
+  it('link each service once', async () => {
     const { text: page } = await get('/docs');
     const services = new Set(docs.document.tags.map(({ externalDocs }) => externalDocs?.url));
     expect(services.size).toBe(2);
@@ -261,13 +257,13 @@ describe('the docs', () => {
 });
 
 describe('the reference', () => {
-  it('is what Redoc is started with', async () => {
+  it('starts Redoc with the reference document', async () => {
     const { text: script } = await get('/assets/pages.js');
     expect(script).toMatch(/addEventListener\('DOMContentLoaded', async \(\) => \{\s*Redoc\.init\(\s*await reference,/);
     const [, options = '{}'] = /await reference,\s*(\{.*\}),\s*document/s.exec(script) ?? [];
     const { scrollYOffset, payloadSampleIdx } = JSON.parse(options) as Record<string, string>;
     expect((await get('/')).text).toContain(`class="${scrollYOffset?.slice(1)}"`);
-    // What is sent stands after the samples.
+    // Redoc shows the payload after the samples.
     for (const operation of contract.operations) {
       expect(samplesOf(operation, contract.document).length).toBe(payloadSampleIdx);
     }
@@ -275,7 +271,7 @@ describe('the reference', () => {
     expect(bundle.match(/cdn\.redoc\.ly|# sourceMappingURL=redoc/)).toBeNull();
   });
 
-  it('looks as the page around it', async () => {
+  it('has the colours and fonts of the page', async () => {
     const { text: css } = await get('/assets/pages.css');
     const { text: script } = await get('/assets/pages.js');
     const variables = Object.fromEntries(
@@ -304,7 +300,7 @@ describe('the reference', () => {
     });
   });
 
-  it('has its script from where the page has its own', async () => {
+  it('loads its scripts from assets/', async () => {
     for (const path of ['/', '/docs']) {
       const { text: page } = await get(path);
       expect(attributes(page, 'src').map((link) => link.split('?', 1)[0])).toEqual([
@@ -314,28 +310,28 @@ describe('the reference', () => {
     }
   });
 
-  it('is not served when redoc has changed', () => {
+  it('fails when a string to replace is not in the Redoc bundle', () => {
     expect(() => redocBundle('another')).toThrow('redoc or redoc-express has changed: https://cdn.redoc.ly');
   });
 
-  it('is the contract, with samples and a way to try each operation', async () => {
+  it('is the contract with samples and a try-it link for each operation', async () => {
     const { body } = await get('/reference.json');
     const before = JSON.stringify(contract.document);
     expect(body).toEqual(JSON.parse(JSON.stringify(referenceOf(contract))));
     expect(JSON.stringify(contract.document)).toBe(before);
     for (const operation of contract.operations) {
       const item = contract.document.paths[operation.path] as Record<string, { description: string }>;
-      const shown = (body.paths as Record<string, Record<string, object>>)[operation.path]?.[
+      const extended = (body.paths as Record<string, Record<string, object>>)[operation.path]?.[
         operation.method.toLowerCase()
       ];
-      expect(shown).toMatchObject({
+      expect(extended).toMatchObject({
         description: `${item[operation.method.toLowerCase()]?.description}\n\n[Try it](#try/${operation.operationId})`,
         'x-codeSamples': samplesOf(operation, contract.document),
       });
     }
   });
 
-  it('shows each problem by its title, and leads to what it means', async () => {
+  it('shows each problem by its title and links its page', async () => {
     const { body } = await get('/reference.json');
     const { responses } = body.components as {
       responses: Record<string, { description: string; 'x-summary'?: string }>;
@@ -343,7 +339,7 @@ describe('the reference', () => {
     for (const { title, example } of contract.problems.values()) {
       const [response] = Object.values(responses).filter((each) => each['x-summary']?.split(', or ').includes(title));
       expect(response?.description).toMatch(/^[^[]+\n\n\[/s);
-      expect(response?.description).toContain(`[${title}: what it means](${String(example.type)})`);
+      expect(response?.description).toContain(`[${title}: cause and fix](${String(example.type)})`);
     }
     for (const [name, { content }] of Object.entries(
       contract.document.components.responses as Record<string, { content?: object }>,
@@ -353,26 +349,26 @@ describe('the reference', () => {
   });
 });
 
-describe('the problems', () => {
-  it('are listed by their status', async () => {
+describe('the problem pages', () => {
+  it('are listed in the order of their status', async () => {
     const { text: page } = await get('/problems/');
     const listed = [...page.matchAll(/<a href="([^"]+)"><b>(\d+)<\/b> ([^<]+)<\/a>/g)].map((each) => each.slice(1));
     const kinds = [...contract.problems.values()].map(({ name, status, title }) => [name, String(status), text(title)]);
     expect([...listed].sort()).toEqual(kinds.sort());
     const statuses = listed.map(([, status]) => Number(status));
-    expect(statuses).toEqual([...statuses].sort((one, other) => one - other));
-    expect(page).toContain(`<title>Problems of the ${contract.document.info.title}</title>`);
+    expect(statuses).toEqual([...statuses].sort((a, b) => a - b));
+    expect(page).toContain(`<title>Problems · ${contract.document.info.title}</title>`);
     expect(headings(page)).toEqual(['Problems']);
-    expect(page).toContain(`<p class="back"><a href="../">${contract.document.info.title}</a></p>`);
+    expect(page).toContain(`<p class="breadcrumb"><a href="../">${contract.document.info.title}</a></p>`);
   });
 
   it.each([...contract.problems.values()])(
-    'have a page each: $name',
+    'describe the problem and show an example: $name',
     async ({ name, title, status, description, example }) => {
       const { text: page } = await get(`/problems/${name}`);
       const { title: service } = contract.document.info;
       expect(page).toMatch(/^<!doctype html>\s*<html lang="en">/);
-      expect(page).toContain(`<title>${text(title)}: a problem of the ${service}</title>`);
+      expect(page).toContain(`<title>${text(title)} · Problems · ${service}</title>`);
       expect(page).toContain(`<h1><b>${status}</b> ${text(title)}</h1>`);
       expect(page).toContain(`<a href="../">${service}</a> / <a href="./">Problems</a>`);
       const [first = ''] = description.trim().split(/[`[\n]/);

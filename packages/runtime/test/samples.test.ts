@@ -1,4 +1,4 @@
-/** How samples are written; that each of a contract's works is for tests/repository/docs.test.ts. */
+/** The format of the samples; tests/repository/docs.test.ts runs them. */
 import { describe, expect, it } from '@jest/globals';
 import { readContract } from '@task-manager/runtime/contract/document';
 import { curl, samplesOf } from '@task-manager/runtime/docs/samples';
@@ -7,7 +7,7 @@ const { document, operations } = readContract(new URL('../../../generated/task-s
 
 function operation(id: string) {
   const found = operations.find(({ operationId }) => operationId === id);
-  if (!found) throw new Error(`the contract has no ${id}`);
+  if (!found) throw new Error(`The contract has no operation ${id}.`);
   return found;
 }
 
@@ -15,7 +15,7 @@ function samples(id: string): string[] {
   return samplesOf(operation(id), document).map(({ source }) => source);
 }
 
-/** A sample in TypeScript, but for what all begin with. */
+/** A TypeScript sample: the common preamble and a call. */
 function typescript(call: string): string {
   return `import createClient from 'openapi-fetch';
 import type { paths } from './generated/task-service.d.ts';
@@ -27,14 +27,14 @@ ${call}`;
 const id = '01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70';
 
 describe('the samples', () => {
-  it('are named as the reference shows them', () => {
+  it('have the language and label that Redoc shows', () => {
     expect(samplesOf(operation('listTasks'), document)).toMatchObject([
       { lang: 'Shell', label: 'curl' },
       { lang: 'TypeScript', label: 'TypeScript' },
     ]);
   });
 
-  it('ask for what needs nothing but its path', () => {
+  it('have only a URL when the operation needs no parameters', () => {
     expect(samples('listTasks')).toEqual([
       'curl $URL/tasks',
       typescript(`const { data, error } = await api.GET('/tasks');
@@ -44,7 +44,7 @@ console.log(data);
     ]);
   });
 
-  it('put the example of its id into a path', () => {
+  it('fill path parameters with their examples', () => {
     expect(samples('getTask')).toEqual([
       `curl $URL/tasks/${id}`,
       typescript(`const { data, error } = await api.GET('/tasks/{taskId}', {
@@ -56,7 +56,7 @@ console.log(data);
     ]);
   });
 
-  it('send a change as a merge patch, for the version that it is meant for', () => {
+  it('send an update as a merge patch with If-Match', () => {
     const [shell, code] = samples('updateTask');
     expect(shell).toMatch(
       new RegExp(
@@ -69,14 +69,14 @@ console.log(data);
     expect(code).toMatch(/\n {2}body: \{/);
   });
 
-  it('print nothing where nothing is answered', () => {
+  it('print nothing when the response has no body', () => {
     const [shell, code] = samples('deleteTask');
     expect(shell).toMatch(new RegExp(String.raw`^curl -X DELETE \$URL/tasks/${id}( \\\n  -H 'If-Match: "\d+"')?$`));
     expect(code).toContain('const { error } = await api.DELETE(');
     expect(code).toMatch(/throw new Error\(error\.detail\);\n$/);
   });
 
-  it('send a body in full, however deep, with nothing that is left out', () => {
+  it('send the whole body, nested values included', () => {
     const [shell, code] = samples('createTask');
     expect(shell).toMatch(
       /^curl -X POST \$URL\/tasks \\\n {2}-H 'Content-Type: application\/json' \\\n {2}-d '\{"title":/,
@@ -86,7 +86,7 @@ console.log(data);
     expect(samples('createTasks')[1]).not.toContain('[Object]');
   });
 
-  it('quote what a shell would take for its own, and encode what a path would', () => {
+  it('quote shell metacharacters and encode path parameters', () => {
     const { requestBody, parameters, ...rest } = operation('createTask');
     const media = { schema: {}, examples: { one: { value: { title: `it's $HOME` } } } };
     const path = { ...parameters[0], in: 'path', name: 'id', example: 'a b/c', schema: {} } as never;

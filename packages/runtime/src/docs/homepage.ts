@@ -1,60 +1,60 @@
-/** The pages above a reference: a service's homepage, and the one of the whole system. */
+/** The pages around an API reference: each service's homepage and the docs of the whole system. */
 import type { Contract, Document, Operation } from '../contract/document.ts';
 import { html, markdown, type Html } from './html.ts';
 import { redocPage } from './redoc.ts';
 import { curl } from './samples.ts';
 
-/** Where a page finds what belongs to it. These addresses are relative, so they are right under any prefix. */
-export interface Addresses {
+/** Relative URLs, valid under any prefix. */
+export interface PageUrls {
   assetUrl: (name: string) => string;
-  /** Of what Redoc shows. */
+  /** The document that Redoc renders. */
   referenceUrl: string;
 }
 
-/** What the service is, how it is, what to try, and below that Redoc's reference. */
-export function homepage({ document, operations }: Contract, addresses: Addresses): string {
+/** A service's homepage: introduction, health, curl commands and API reference. */
+export function homepage({ document, operations }: Contract, urls: PageUrls): string {
   const links = html`
-    ${service(document.externalDocs)}
+    ${serviceLink(document.externalDocs)}
     <li>
-      <b><a href="/docs">Docs of the whole system</a></b> both services on one page
+      <b><a href="/docs">System docs</a></b> both services on one page
     </li>
-    ${documents('')}
+    ${contractLinks('')}
     <li>
-      <b><a href="problems/">Problems</a></b> what each error means and what to do
+      <b><a href="problems/">Problems</a></b> every error, its cause and its fix
     </li>
   `;
-  const bar = html`<nav>
+  const nav = html`<nav>
       <a href="#try">Try it</a> <a href="#reference">Reference</a> <a href="problems/">Problems</a>
       <a href="/docs">Docs</a>
     </nav>
-    <p id="health" role="status" data-state="unknown">Checking …</p>`;
-  return page(document, addresses, './', bar, html`${introduction(document, links)} ${commands(operations)}`);
+    <p id="health" role="status" data-state="unknown">Checking…</p>`;
+  return page(document, urls, './', nav, html`${introduction(document, links)} ${commands(operations)}`);
 }
 
-/** The whole system: each operation of each service, and the reference of them all. */
-export function docsPage({ document, operations }: Contract, addresses: Addresses): string {
+/** The docs of the whole system: every service's operations and one API reference. */
+export function docsPage({ document, operations }: Contract, urls: PageUrls): string {
   const groups = document['x-tagGroups'] ?? [];
-  const bar = html`<nav><a href="#try">Operations</a> <a href="#reference">Reference</a></nav>`;
+  const nav = html`<nav><a href="#try">Operations</a> <a href="#reference">Reference</a></nav>`;
   const lists = groups.map(({ name, tags }) => {
-    const own = tags.flatMap((each) => operations.filter((operation) => operation.tags.includes(each)));
+    const inGroup = tags.flatMap((tag) => operations.filter((operation) => operation.tags.includes(tag)));
     return html`<div>
       <h3>${name}</h3>
       <ul>
-        ${own.map(row)}
+        ${inGroup.map(operationRow)}
       </ul>
     </div>`;
   });
   const services = new Map(document.tags.map(({ externalDocs }) => [externalDocs?.url, externalDocs]));
-  const links = html`${[...services.values()].map(service)} ${documents('docs/')}`;
+  const links = html`${[...services.values()].map(serviceLink)} ${contractLinks('docs/')}`;
   const main = html`${introduction(document, links)}
     <section id="try">
       <h2>Operations</h2>
       <div class="operations">${lists}</div>
     </section>`;
-  return page(document, addresses, 'docs', bar, main);
+  return page(document, urls, 'docs', nav, main);
 }
 
-function page(document: Document, { assetUrl, referenceUrl }: Addresses, self: string, bar: Html, main: Html): string {
+function page(document: Document, { assetUrl, referenceUrl }: PageUrls, self: string, nav: Html, main: Html): string {
   const { title, summary } = document.info;
   const head = html`
     <meta name="description" content="${summary}" />
@@ -63,8 +63,8 @@ function page(document: Document, { assetUrl, referenceUrl }: Addresses, self: s
     <link rel="preload" as="fetch" crossorigin href="${referenceUrl}" id="reference-document" />
     <script defer src="${assetUrl('pages.js')}"></script>
   `;
-  const body = html`<header class="bar"><a class="brand" href="${self}">${title}</a>${bar}</header>
-    <main>${main} ${tryIt}</main>
+  const body = html`<header class="bar"><a class="brand" href="${self}">${title}</a>${nav}</header>
+    <main>${main} ${tryItDialog}</main>
     <h2 class="reference" id="reference">Reference</h2>`;
   return redocPage(html`${title}`, head, body, assetUrl);
 }
@@ -75,7 +75,7 @@ function introduction({ info, tags }: Document, links: Html): Html {
       <h1>${info.title} <small>${info.version}</small></h1>
       <p class="summary">${info.summary}</p>
       ${markdown(info.description)}
-      <dl>${tags.map(tag)}</dl>
+      <dl>${tags.map(tagEntry)}</dl>
     </div>
     <ul class="links">
       ${links}
@@ -83,35 +83,35 @@ function introduction({ info, tags }: Document, links: Html): Html {
   </section>`;
 }
 
-function tag({ name, description }: Document['tags'][number]): Html {
+function tagEntry({ name, description }: Document['tags'][number]): Html {
   return html`<dt><a href="#tag/${name.replaceAll(' ', '-')}">${name}</a></dt>
     <dd>${description}</dd>`;
 }
 
-/** Its description says its name and what it is for: `User service: the people who work on the tasks`. */
-function service({ url, description }: Document['externalDocs'] = { url: '', description: '' }): Html {
+/** The description has the form `User service: the people who work on the tasks`. */
+function serviceLink({ url, description }: Document['externalDocs'] = { url: '', description: '' }): Html {
   const [name = '', purpose = ''] = description.split(': ');
   return html`<li>
     <b><a href="${url}">${name}</a></b> ${purpose}
   </li>`;
 }
 
-function documents(folder: string): Html {
+function contractLinks(folder: string): Html {
   return html`<li>
     <b><a href="${folder}openapi.yaml">openapi.yaml</a> · <a href="${folder}openapi.json">openapi.json</a></b>
-    the contract, for clients, mocks and tests
+    the OpenAPI contract, for clients, mocks and tests
   </li>`;
 }
 
-/** What can be asked without knowing an id, as lines for a shell. */
+/** A curl command for each operation that needs no id. */
 function commands(operations: Operation[]): Html {
   return html`<section id="try">
     <h2>Try it</h2>
-    <div class="commands">${operations.filter(({ path }) => !path.includes('{')).map(card)}</div>
+    <div class="commands">${operations.filter(({ path }) => !path.includes('{')).map(commandCard)}</div>
   </section>`;
 }
 
-function card(operation: Operation): Html {
+function commandCard(operation: Operation): Html {
   return html`<article>
     <h3><b data-method="${operation.method}">${operation.method}</b> ${operation.summary}</h3>
     <div>
@@ -122,7 +122,7 @@ function card(operation: Operation): Html {
   </article>`;
 }
 
-function row({ operationId, method, path, summary }: Operation): Html {
+function operationRow({ operationId, method, path, summary }: Operation): Html {
   return html`<li>
     <b data-method="${method}">${method}</b>
     <a href="#operation/${operationId}">${summary}</a> <code>${path}</code>
@@ -130,8 +130,8 @@ function row({ operationId, method, path, summary }: Operation): Html {
   </li>`;
 }
 
-/** What assets/pages.js fills in for an operation. */
-const tryIt = html`<dialog id="try-it" aria-labelledby="try-it-title" closedby="any">
+/** assets/pages.js fills it in for an operation. */
+const tryItDialog = html`<dialog id="try-it" aria-labelledby="try-it-title" closedby="any">
   <form>
     <h2 id="try-it-title"></h2>
     <button type="button" data-do="close">Close</button>
@@ -140,5 +140,5 @@ const tryIt = html`<dialog id="try-it" aria-labelledby="try-it-title" closedby="
     <button>Send</button>
   </form>
   <p role="status"></p>
-  <div class="answer"></div>
+  <div class="response"></div>
 </dialog>`;

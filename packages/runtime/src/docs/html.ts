@@ -1,15 +1,15 @@
-/** HTML that cannot forget to escape: whatever is put into an `html` template is text, unless it is HTML already. */
+/** HTML templates that escape every value that is not HTML already. */
 
 export interface Html {
   html: string;
 }
 
-/** A tagged template: html`<p>${text}</p>`. An array's elements stand one after the other. */
+/** A tagged template: html`<p>${text}</p>`. Arrays are concatenated. */
 export function html(parts: TemplateStringsArray, ...values: (string | number | Html | Html[])[]): Html {
   return { html: String.raw({ raw: parts }, ...values.map(toHtml)) };
 }
 
-/** Paragraphs, `code` and links: the Markdown that the contracts' descriptions use. */
+/** The subset of Markdown that the contracts use: paragraphs, `code` and links. */
 export function markdown(text: string): Html[] {
   return text
     .trim()
@@ -18,16 +18,16 @@ export function markdown(text: string): Html[] {
 }
 
 function inline(text: string): Html[] {
-  // Every other part is one that the pattern has found.
+  // split() with a capturing group returns the matches at odd indexes.
   const parts = text.split(/(`[^`]+`|\[[^\]]+\]\([^)\s]+\))/);
-  return parts.map((part, index) => (index % 2 === 0 ? html`${part}` : marked(part)));
+  return parts.map((part, index) => (index % 2 === 0 ? html`${part}` : element(part)));
 }
 
-function marked(part: string): Html {
+function element(part: string): Html {
   const inner = part.slice(1, -1);
   if (part.startsWith('`')) return html`<code>${inner}</code>`;
-  const [label = '', address = ''] = inner.split('](');
-  return html`<a href="${address}">${label}</a>`;
+  const [label = '', url = ''] = inner.split('](');
+  return html`<a href="${url}">${label}</a>`;
 }
 
 function toHtml(value: string | number | Html | Html[]): string {

@@ -1,4 +1,4 @@
-/** What a person sees in a browser: pages with the reference, the contract, a page for each kind of problem. */
+/** Serves the HTML pages: a homepage with the API reference, the contract, and a page per problem type. */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname } from 'node:path';
@@ -11,41 +11,37 @@ import { redocBundle, withRedoc } from './redoc.ts';
 import { referenceOf } from './reference.ts';
 import { rejectMethod } from '../http/middleware.ts';
 
-/**
- * Answers for the pages of a service; whatever else is asked for goes on to the next handler. Mount it at each
- * base path: the pages hold relative links, so they are right under any. Needs no database and no internet.
- * `docs` is the contract of the whole system, if it is this service that shows it.
- */
+/** Mountable at any base path: links are relative. With `docs`, the contract of all services, it serves /docs. */
 export function docsRouter(contract: Contract, docs?: Contract): Router {
-  const served = makePages(contract, docs);
+  const byPath = buildPages(contract, docs);
   return express.Router().use((req, res, next) => {
-    // Express has the path `/` for both `/user` and `/user/`.
+    // Express reports `/` for both `/user` and `/user/`.
     const path = req.originalUrl.split('?', 1)[0]?.endsWith('/') ? req.path : req.path.replace(/\/$/, '');
-    const page = served.get(path);
-    const other = path.endsWith('/') ? path.slice(0, -1) : `${path}/`;
+    const page = byPath.get(path);
+    const alternative = path.endsWith('/') ? path.slice(0, -1) : `${path}/`;
     if (page && req.method !== 'GET' && req.method !== 'HEAD') {
       rejectMethod(req, res, 'GET, HEAD, OPTIONS');
     } else if (page) {
-      // During a rollout a replica may be asked for another version than it has: that must not be kept.
-      const mayKeep = req.query.v === page.version;
-      res.set('Cache-Control', mayKeep ? 'public, max-age=31536000, immutable' : 'no-cache');
+      // During a rollout a client may request a version that this replica does not have.
+      const isImmutable = req.query.v === page.version;
+      res.set('Cache-Control', isImmutable ? 'public, max-age=31536000, immutable' : 'no-cache');
       res.set('ETag', `"${page.version}"`).type(page.type);
-      secure(req, res, () => res.send(page.body));
-    } else if (served.has(other)) {
-      res.redirect(308, req.baseUrl + other);
+      setSecurityHeaders(req, res, () => res.send(page.body));
+    } else if (byPath.has(alternative)) {
+      res.redirect(308, req.baseUrl + alternative);
     } else {
       next();
     }
   });
 }
 
-const secure = helmet({
+const setSecurityHeaders = helmet({
   contentSecurityPolicy: {
     useDefaults: false,
     directives: {
       defaultSrc: ["'none'"],
       scriptSrc: ["'self'"],
-      // Redoc searches in a worker of its own making, and styles what it renders in place.
+      // Redoc starts its search worker from a blob and uses inline styles.
       workerSrc: ['blob:'],
       styleSrc: ["'self'", "'unsafe-inline'"],
       imgSrc: ["'self'", 'data:'],
@@ -55,7 +51,7 @@ const secure = helmet({
       frameAncestors: ["'none'"],
     },
   },
-  // Browsers complain of these on plain http, which is what the Ingress speaks.
+  // Browsers log a warning for these on plain HTTP, which the Ingress uses.
   crossOriginOpenerPolicy: false,
   originAgentCluster: false,
 });
@@ -63,7 +59,7 @@ const secure = helmet({
 interface Page {
   type: string;
   body: Buffer;
-  /** Differs when the body does. */
+  /** A hash of the body. */
   version: string;
 }
 
@@ -75,44 +71,43 @@ function page(type: string, content: string): Page {
   };
 }
 
-/** Everything there is, by path: nothing else is looked for. */
-function makePages(contract: Contract, docs?: Contract): Map<string, Page> {
+function buildPages(contract: Contract, docs?: Contract): Map<string, Page> {
   const { title } = contract.document.info;
-  const kinds = [...contract.problems.values()].sort((one, other) => one.status - other.status);
+  const problems = [...contract.problems.values()].sort((a, b) => a.status - b.status);
   return new Map([
-    ...withReference('/', contract, homepage),
-    ...(docs ? withReference('/docs', docs, docsPage) : []),
-    ['/problems/', page('html', problemList(title, kinds))],
-    ...kinds.map((kind) => [`/problems/${kind.name}`, page('html', problemPage(title, kind))] as const),
+    ...referencePages('/', contract, homepage),
+    ...(docs ? referencePages('/docs', docs, docsPage) : []),
+    ['/problems/', page('html', problemList(title, problems))],
+    ...problems.map((problem) => [`/problems/${problem.name}`, page('html', problemPage(title, problem))] as const),
     ...[...assets].map(([name, asset]) => [`/assets/${name}`, asset] as const),
   ]);
 }
 
-/** A page with a reference, and below it what the reference is made of and the contract as it is. */
-function withReference(path: string, contract: Contract, toHtml: typeof homepage): [string, Page][] {
+/** A page with an API reference, the reference's document and the contract as YAML and JSON. */
+function referencePages(path: string, contract: Contract, render: typeof homepage): [string, Page][] {
   const folder = path.replace(/\/?$/, '/');
   const reference = page('json', JSON.stringify(referenceOf(contract)));
   const referenceUrl = `${folder.slice(1)}reference.json?v=${reference.version}`;
   return [
-    [path, page('html', toHtml(contract, { assetUrl, referenceUrl }))],
+    [path, page('html', render(contract, { assetUrl, referenceUrl }))],
     [`${folder}reference.json`, reference],
     [`${folder}openapi.yaml`, page('application/yaml', contract.yaml)],
     [`${folder}openapi.json`, page('json', JSON.stringify(contract.document, null, 2))],
   ];
 }
 
-/** The build puts them there: docs/assets/ and the bundle of Redoc. */
-const folder = new URL('../../dist/docs/assets/', import.meta.url);
+/** Filled by build-assets.mjs. */
+const assetFolder = new URL('../../dist/docs/assets/', import.meta.url);
 
-const changes = new Map([
+const transforms = new Map([
   ['redoc.standalone.js', redocBundle],
   ['pages.js', withRedoc],
 ]);
 
 const assets = new Map(
-  readdirSync(folder).map((name) => {
-    const text = readFileSync(new URL(name, folder), 'utf8');
-    return [name, page(extname(name), changes.get(name)?.(text) ?? text)] as const;
+  readdirSync(assetFolder).map((name) => {
+    const text = readFileSync(new URL(name, assetFolder), 'utf8');
+    return [name, page(extname(name), transforms.get(name)?.(text) ?? text)] as const;
   }),
 );
 
@@ -120,19 +115,22 @@ function assetUrl(name: string): string {
   return `assets/${name}?v=${assets.get(name)?.version}`;
 }
 
-function problemList(service: string, kinds: ProblemKind[]): string {
-  const items = kinds.map(
+function problemList(service: string, problems: ProblemKind[]): string {
+  const items = problems.map(
     ({ name, title, status }) =>
       html`<li>
         <a href="${name}"><b>${status}</b> ${title}</a>
       </li>`,
   );
-  return problemFrame(
-    `Problems of the ${service}`,
+  return problemLayout(
+    `Problems · ${service}`,
     html`
-      <p class="back"><a href="../">${service}</a></p>
+      <p class="breadcrumb"><a href="../">${service}</a></p>
       <h1>Problems</h1>
-      <p>Every error is answered as <code>application/problem+json</code>. Its <code>type</code> is one of these.</p>
+      <p>
+        Every error response is <code>application/problem+json</code>. Its <code>type</code> links to one of these
+        pages.
+      </p>
       <ul class="problems">
         ${items}
       </ul>
@@ -141,10 +139,10 @@ function problemList(service: string, kinds: ProblemKind[]): string {
 }
 
 function problemPage(service: string, { title, status, description, example }: ProblemKind): string {
-  return problemFrame(
-    `${title}: a problem of the ${service}`,
+  return problemLayout(
+    `${title} · Problems · ${service}`,
     html`
-      <p class="back"><a href="../">${service}</a> / <a href="./">Problems</a></p>
+      <p class="breadcrumb"><a href="../">${service}</a> / <a href="./">Problems</a></p>
       <h1><b>${status}</b> ${title}</h1>
       ${markdown(description)}
       <h2>Example</h2>
@@ -153,7 +151,7 @@ function problemPage(service: string, { title, status, description, example }: P
   );
 }
 
-function problemFrame(title: string, content: Html): string {
+function problemLayout(title: string, content: Html): string {
   return html`<!doctype html>
     <html lang="en">
       <head>

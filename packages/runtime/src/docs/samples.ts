@@ -1,42 +1,43 @@
-/** How to call an operation from a shell and from TypeScript, with what the contract shows as examples. */
+/** Code samples in curl and TypeScript, made from the contract's examples. */
 import { inspect } from 'node:util';
 import type { Document, Operation } from '../contract/document.ts';
 
-/** As Redoc wants it, in `x-codeSamples`. */
+/** An item of Redoc's `x-codeSamples`. */
 export interface Sample {
   lang: string;
   label: string;
   source: string;
 }
 
-/** `$URL` in them stands for the address that the page came from: assets/pages.js puts it in. */
+/** assets/pages.js replaces `$URL` with the page's origin and prefix. */
 export function samplesOf(operation: Operation, { info }: Document): Sample[] {
-  const types = info.title.toLowerCase().replaceAll(' ', '-');
+  const typesFile = info.title.toLowerCase().replaceAll(' ', '-');
   return [
     { lang: 'Shell', label: 'curl', source: curl(operation) },
-    { lang: 'TypeScript', label: 'TypeScript', source: typescript(operation, types) },
+    { lang: 'TypeScript', label: 'TypeScript', source: typescript(operation, typesFile) },
   ];
 }
 
-/** A line for a shell, for longer requests over several lines. */
 export function curl(operation: Operation): string {
-  const { method, mediaType, path, header, body } = requestOf(operation);
-  const address = operation.path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(path?.[name])));
+  const { method, mediaType, path: pathParameters, header, body } = requestOf(operation);
+  const path = operation.path.replace(/\{(\w+)\}/g, (_, name: string) =>
+    encodeURIComponent(String(pathParameters?.[name])),
+  );
   return [
-    method === 'GET' ? `curl $URL${address}` : `curl -X ${method} $URL${address}`,
+    method === 'GET' ? `curl $URL${path}` : `curl -X ${method} $URL${path}`,
     ...Object.entries({ ...(mediaType && { 'Content-Type': mediaType }), ...header }).map(
-      ([name, value]) => `-H ${quoted(`${name}: ${value}`)}`,
+      ([name, value]) => `-H ${shellQuote(`${name}: ${value}`)}`,
     ),
-    ...(body === undefined ? [] : [`-d ${quoted(JSON.stringify(body))}`]),
+    ...(body === undefined ? [] : [`-d ${shellQuote(JSON.stringify(body))}`]),
   ].join(' \\\n  ');
 }
 
-function quoted(text: string): string {
+function shellQuote(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
-/** A module that uses the types of `generated/`; it prints the answer's body, and throws when there is a problem. */
-function typescript(operation: Operation, types: string): string {
+/** Prints the response body; throws on a problem. */
+function typescript(operation: Operation, typesFile: string): string {
   const { method, path, header, body } = requestOf(operation);
   const params = { ...(path && { path }), ...(header && { header }) };
   const request = { ...((path ?? header) && { params }), ...(body !== undefined && { body }) };
@@ -46,7 +47,7 @@ function typescript(operation: Operation, types: string): string {
     ([status, { content }]) => status < 300 && Object.keys(content).length > 0,
   );
   return `import createClient from 'openapi-fetch';
-import type { paths } from './generated/${types}.d.ts';
+import type { paths } from './generated/${typesFile}.d.ts';
 
 const api = createClient<paths>({ baseUrl: '$URL' });
 const { ${hasBody ? 'data, ' : ''}error } = await ${call};
@@ -54,19 +55,19 @@ if (error) throw new Error(error.detail);
 ${hasBody ? 'console.log(data);\n' : ''}`;
 }
 
-/** What a person would send: what the path needs, the body, and for a change the version that it is meant for. */
+/** The path parameters, the first body example and, for updates, If-Match. */
 function requestOf({ method, parameters, requestBody }: Operation) {
-  const examplesOf = (isSent: (parameter: Operation['parameters'][number]) => boolean) => {
-    const sent = parameters.filter(isSent).map(({ name, example }) => [name, example] as const);
-    return sent.length > 0 ? (Object.fromEntries(sent) as Record<string, unknown>) : undefined;
+  const examplesOf = (isIncluded: (parameter: Operation['parameters'][number]) => boolean) => {
+    const entries = parameters.filter(isIncluded).map(({ name, example }) => [name, example] as const);
+    return entries.length > 0 ? (Object.fromEntries(entries) as Record<string, unknown>) : undefined;
   };
   const [mediaType, media] = Object.entries(requestBody?.content ?? {})[0] ?? [];
   const [example] = Object.values(media?.examples ?? {});
   return {
     method,
     mediaType,
-    path: examplesOf((each) => each.in === 'path'),
-    header: examplesOf((each) => each.name === 'If-Match'),
+    path: examplesOf((parameter) => parameter.in === 'path'),
+    header: examplesOf((parameter) => parameter.name === 'If-Match'),
     body: example?.value,
   };
 }
