@@ -1,4 +1,4 @@
-/** `npm run breaking` and `npm run release`, on copies of the contracts. */
+/** `npm run breaking` and `npm run release` on copies of the contracts. */
 import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,9 +33,9 @@ const enumeration = ['components', 'schemas', 'Priority', 'enum'];
 const field = { type: ['integer', 'null'], format: 'int32', description: 'How many hours.', minimum: 1, maximum: 1000 };
 
 describe('npm run breaking', () => {
-  it.each<[what: string, line: RegExp, change: (contract: Document) => void]>([
+  it.each<[name: string, line: RegExp, change: (contract: Document) => void]>([
     [
-      'a removed field of answers',
+      'a removed response field',
       /^task-service: `GET \/tasks`: Property `labels` of `Task` was removed\. \(property-removed, api\/released\/0\.1\.0\/task-service\.yaml:\d+\)$/,
       (contract) => {
         contract.deleteIn(['components', 'schemas', 'Task', 'properties', 'labels']);
@@ -43,12 +43,12 @@ describe('npm run breaking', () => {
       },
     ],
     [
-      'a removed field of requests',
+      'a removed request field',
       /^task-service: `POST \/tasks`: Property `labels` of `NewTask` was removed\. /,
       (contract) => contract.deleteIn(['components', 'schemas', 'NewTask', 'properties', 'labels']),
     ],
     [
-      'a new required field of requests',
+      'a new required request field',
       /^task-service: `POST \/tasks`: .*required.*`estimate`.* \(required-properties-added, api\/task-service\.yaml:\d+\)$/,
       (contract) => {
         contract.setIn(['components', 'schemas', 'NewTask', 'properties', 'estimate'], field);
@@ -63,7 +63,7 @@ describe('npm run breaking', () => {
       },
     ],
     [
-      'a parameter that must be given',
+      'a parameter that becomes required',
       /^task-service: `GET \/tasks`: .*`q`.* \(parameter-became-required, /,
       (contract) => {
         contract.setIn(['paths', '/tasks', 'get', 'parameters', '5', 'required'], true);
@@ -74,14 +74,14 @@ describe('npm run breaking', () => {
       /^task-service: `DELETE \/tasks\/{taskId}`: .* \(operation-removed, /,
       (contract) => contract.deleteIn(['paths', '/tasks/{taskId}', 'delete']),
     ],
-  ])('refuses %s', async (_what, line, change) => {
+  ])('reports %s', async (_name, line, change) => {
     edit('0.1.0', change);
     const lines = await findBreaking(copy);
     expect(lines).toEqual(expect.arrayContaining([expect.stringMatching(line)]));
     expect(lines.at(-1)).toMatch(/^These break clients of 0\.1\.0\. /);
   });
 
-  it('lets pass what no client can stumble over', async () => {
+  it('allows changes that are compatible with every client', async () => {
     edit('0.1.0', (contract) => {
       contract.setIn(['components', 'schemas', 'NewTask', 'properties', 'estimate'], { ...field, default: null });
       contract.setIn(['components', 'schemas', 'Task', 'properties', 'estimate'], field);
@@ -97,7 +97,7 @@ describe('npm run breaking', () => {
     ['0.1.0', '0.2.0', true],
     ['1.1.0', '1.2.0', false],
     ['1.1.0', '2.0.0', true],
-  ])('after %s, %s may break clients: %s', async (before, after, allowed) => {
+  ])('compares %s with %s; breaking changes allowed: %s', async (before, after, allowed) => {
     edit(after, (contract) => {
       contract.setIn(enumeration, ['low', 'normal']);
     });
@@ -111,14 +111,14 @@ describe('npm run breaking', () => {
 });
 
 describe('npm run release', () => {
-  it('keeps the first contracts, and lists their operations', () => {
+  it('copies the first contracts and lists their operations', () => {
     expect(read('api/released/0.1.0/user-service.yaml')).toContain('operationId: registerUser');
     expect(read('CHANGELOG.md')).toMatch(
       /^# Changelog\n\n## 0\.1\.0\n\n- Sentences\.\n\n### API\n\n- Task service, `POST \/tasks`: Create a task\.\n/,
     );
   });
 
-  it('writes what was added, in the part of its version', async () => {
+  it('writes the API changes to the section of the version', async () => {
     const first = read('CHANGELOG.md').slice('# Changelog\n'.length);
     edit('0.2.0', (contract) => {
       contract.setIn(['components', 'schemas', 'NewTask', 'properties', 'estimate'], { ...field, default: null });
@@ -143,15 +143,20 @@ ${first}`);
   });
 
   it.each([
-    ['a version that is released', '0.1.0', '0.1.0', /^0\.1\.0 is released: /],
+    ['a version that is already released', '0.1.0', '0.1.0', /^0\.1\.0 is released: /],
     [
-      'a version that the contracts have not',
+      'a version that differs from the contracts',
       '0.1.1',
       '0.1.0',
       /^api\/task-service\.yaml has the version 0\.1\.0, package\.json 0\.1\.1: /,
     ],
-    ['a break that its version does not tell', '0.1.1', '0.1.1', /^task-service: `GET \/tasks`: Enum of `priority` /],
-  ])('refuses %s', async (_what, version, contracts, message) => {
+    [
+      'a breaking change without a major version',
+      '0.1.1',
+      '0.1.1',
+      /^task-service: `GET \/tasks`: Enum of `priority` /,
+    ],
+  ])('rejects %s', async (_name, version, contracts, message) => {
     edit(contracts, (contract) => {
       contract.setIn(enumeration, ['low', 'normal']);
     });
@@ -161,14 +166,14 @@ ${first}`);
     expect(read('CHANGELOG.md')).toBe(before);
   });
 
-  it('refuses a version that the changelog does not know', async () => {
+  it('rejects a version that is missing from the changelog', async () => {
     edit('0.1.1', () => undefined);
     writeFileSync(`${copy}CHANGELOG.md`, '# Changelog\n\n## 0.1.10\n');
     await expect(release(copy)).rejects.toThrow('CHANGELOG.md has no "## 0.1.1"');
   });
 });
 
-/** Gives the copy a version, in the changelog too, and changes its contract of the task service. */
+/** Sets the version of the copy, in the changelog too, and changes its task service contract. */
 function edit(version: string, change: (contract: Document) => void): void {
   for (const service of ['task-service', 'user-service']) {
     const contract = parseDocument(read(`api/${service}.yaml`));

@@ -1,4 +1,4 @@
-/** scripts/build_push.sh with a `docker`, a `buildah` and an `npx` that write down how they were called. */
+/** scripts/build_push.sh with a fake `docker`, `buildah` and `npx` that log their arguments. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,9 +20,9 @@ beforeEach(() => {
 });
 
 describe('build_push.sh', () => {
-  it('builds both services for both platforms, pushes them, and prints how to put them into the manifests', () => {
+  it('builds both services for both platforms, pushes them and prints the commands that update the manifests', () => {
     login('{ "auths": { "https://index.docker.io/v1/": {} } }');
-    fake('docker', pushed);
+    fake('docker', writesMetadata);
     const { status, stdout, stderr } = run({ DOCKERHUB_USER: 'ada', TAG: 'v1' });
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
 
@@ -30,7 +30,7 @@ describe('build_push.sh', () => {
     expect(builds.map(service)).toEqual(['task-service', 'user-service']);
     const images = ['ada/task-service:v1', 'ada/user-service:v1'];
     expect(builds.map((build) => /name=([^,]+),push=true,/.exec(build)?.[1])).toEqual(images);
-    for (const build of builds) expect(build).toMatch(recipe);
+    for (const build of builds) expect(build).toMatch(commonArguments);
     for (const build of builds) expect(build).toContain(' --platform linux/amd64,linux/arm64 ');
     expect(readFileSync(join(root, 'reports/images/task-service.digest'), 'utf8')).toBe('sha256:1234\n');
 
@@ -42,8 +42,8 @@ describe('build_push.sh', () => {
     expect([imageIn(manifest('task-service')), imageIn(manifest('user-service'))]).toEqual(images);
   });
 
-  it('does the same with buildah where there is no docker, and in another registry', () => {
-    fake('buildah', taken);
+  it('uses buildah and another registry when docker is missing', () => {
+    fake('buildah', writesDigest);
     const { status, stdout, stderr } = run({ REGISTRY: 'ghcr.io/ada', TAG: 'v1' });
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
 
@@ -55,24 +55,24 @@ describe('build_push.sh', () => {
       'user-service linux/amd64',
       'user-service linux/arm64',
     ]);
-    for (const build of builds) expect(build).toMatch(recipe);
+    for (const build of builds) expect(build).toMatch(commonArguments);
     const images = ['ghcr.io/ada/task-service:v1', 'ghcr.io/ada/user-service:v1'];
     expect(called('buildah manifest push ').map((push) => push.split('docker://')[1])).toEqual(images);
     for (const image of images) expect(stdout).toContain(`|image: ${image}|`);
   });
 
-  it('gives every build of a commit the time of the commit', () => {
+  it('sets the timestamp of every build to the commit time', () => {
     login('{ "auths": { "ghcr.io": {} } }');
     const commit = (format: string) =>
       execFileSync('git', ['log', '-1', `--format=${format}`], { cwd: root, encoding: 'utf8' }).trim();
     const [seconds, revision] = [commit('%ct'), commit('%H')];
     const created = new Date(Number(seconds) * 1000).toISOString().replace('.000Z', 'Z');
 
-    fake('docker', `case $2 in build) echo "epoch $SOURCE_DATE_EPOCH" >> "$CALLS" ;; esac\n${pushed}`);
+    fake('docker', `case $2 in build) echo "epoch $SOURCE_DATE_EPOCH" >> "$CALLS" ;; esac\n${writesMetadata}`);
     run({ REGISTRY: 'ghcr.io/ada', TAG: 'v1' });
     expect(called('epoch ')).toEqual([`epoch ${seconds}`, `epoch ${seconds}`]);
     rmSync(join(folder, 'docker'));
-    fake('buildah', taken);
+    fake('buildah', writesDigest);
     run({ REGISTRY: 'ghcr.io/ada', TAG: 'v1' });
 
     const builds = [...called('docker buildx build '), ...called('buildah build ')];
@@ -80,13 +80,13 @@ describe('build_push.sh', () => {
     for (const build of builds) {
       expect(build).toMatch(/rewrite-timestamp=true|--timestamp \d+/);
       expect(build).toContain(`--label org.opencontainers.image.created=${created}`);
-      // Followed by -dirty where something is not committed.
+      // -dirty follows when the work tree has changes.
       expect(build).toContain(`--label org.opencontainers.image.revision=${revision}`);
     }
   });
 
-  it('leaves an SBOM of what each image has from npm', () => {
-    fake('buildah', taken);
+  it('writes an SBOM of the npm packages of each image', () => {
+    fake('buildah', writesDigest);
     run({ REGISTRY: 'ghcr.io/ada', TAG: 'v1' });
     const boms = called('npx ');
     expect(boms.map((call) => /--workspace=services\/(\S+)/.exec(call)?.[1])).toEqual(['task-service', 'user-service']);
@@ -102,32 +102,32 @@ describe('build_push.sh', () => {
     ],
     ['a missing tag', { DOCKERHUB_USER: 'ada' }, /^TAG is missing: .+\n$/],
     [
-      'an impossible user',
+      'an invalid user',
       { DOCKERHUB_USER: 'Ada/x', TAG: 'v1' },
       /^DOCKERHUB_USER "Ada\/x" is not a Docker Hub name: .+\n$/,
     ],
     [
-      'an impossible registry',
+      'an invalid registry',
       { REGISTRY: 'https://ghcr.io', TAG: 'v1' },
       /^REGISTRY "https:\/\/ghcr\.io" is not a registry: .+\n$/,
     ],
-    ['an impossible tag', { DOCKERHUB_USER: 'ada', TAG: 'v|1' }, /^TAG "v\|1" is not a tag: .+\n$/],
-  ])('says in one line that there is %s', (_what, variables, line) => {
-    expect(refusal(variables)).toMatch(line);
+    ['an invalid tag', { DOCKERHUB_USER: 'ada', TAG: 'v|1' }, /^TAG "v\|1" is not a tag: .+\n$/],
+  ])('fails with one line when there is %s', (_name, variables, line) => {
+    expect(errorOf(variables)).toMatch(line);
   });
 
   it.each([
     ['docker is missing', undefined, /^docker is missing.+\n$/],
     ['docker has no buildx', 'case $1 in buildx) exit 1 ;; esac', /^docker buildx is missing.+\n$/],
     ['docker does not run', 'case $1 in info) exit 1 ;; esac', /^docker does not respond.+\n$/],
-    ['nobody is logged in', '', /^docker is not logged in at docker\.io: docker login docker\.io\n$/],
-  ])('says in one line that %s', (_what, body, line) => {
+    ['docker is not logged in', '', /^docker is not logged in at docker\.io: docker login docker\.io\n$/],
+  ])('fails with one line when %s', (_name, body, line) => {
     login('{ "auths": {} }');
     if (body !== undefined) fake('docker', body);
-    expect(refusal({ DOCKERHUB_USER: 'ada', TAG: 'v1' })).toMatch(line);
+    expect(errorOf({ DOCKERHUB_USER: 'ada', TAG: 'v1' })).toMatch(line);
   });
 
-  it('says in one line that the registry did not take it, which buildah 1.28 passes over in silence', () => {
+  it('fails with one line when the push failed without an error from buildah 1.28', () => {
     fake('buildah');
     const { status, stderr } = run({ REGISTRY: 'ghcr.io/ada', TAG: 'v1' });
     expect({ status, stderr }).toEqual({
@@ -136,25 +136,25 @@ describe('build_push.sh', () => {
     });
   });
 
-  it('says in one line that nobody is logged in with buildah', () => {
+  it('fails with one line when buildah is not logged in', () => {
     fake('buildah', 'case $1 in login) echo "Error: not logged into ghcr.io" >&2; exit 1 ;; esac');
-    expect(refusal({ REGISTRY: 'ghcr.io/ada', TAG: 'v1' })).toBe(
+    expect(errorOf({ REGISTRY: 'ghcr.io/ada', TAG: 'v1' })).toBe(
       'buildah is not logged in at ghcr.io: buildah login ghcr.io\n',
     );
   });
 });
 
-/** What docker and buildah are told alike. */
-const recipe = / --file services\/Dockerfile --build-arg SERVICE=\S+ --label .*\.version=v1 /;
+/** The arguments that docker and buildah share. */
+const commonArguments = / --file services\/Dockerfile --build-arg SERVICE=\S+ --label .*\.version=v1 /;
 
-/** Part of a docker that leaves what buildx leaves. */
-const pushed = `while [ $# -gt 0 ]; do
+/** Writes the metadata file of buildx. */
+const writesMetadata = `while [ $# -gt 0 ]; do
   case $1 in --metadata-file) echo '{ "containerimage.digest": "sha256:1234" }' > "$2" ;; esac
   shift
 done`;
 
-/** Part of a buildah whose push the registry takes. */
-const taken = `while [ $# -gt 0 ]; do
+/** Writes the digest file of a successful push. */
+const writesDigest = `while [ $# -gt 0 ]; do
   case $1 in --digestfile) printf 'sha256:5678' > "$2" ;; esac
   shift
 done`;
@@ -164,9 +164,9 @@ function fake(tool: string, body = ''): void {
   writeFileSync(join(folder, tool), script, { mode: 0o755 });
 }
 
-function called(how: string): string[] {
+function called(prefix: string): string[] {
   const lines = readFileSync(calls, 'utf8').split('\n');
-  return lines.filter((line) => line.startsWith(how));
+  return lines.filter((line) => line.startsWith(prefix));
 }
 
 function service(build: string): string | undefined {
@@ -177,7 +177,7 @@ function login(config: string): void {
   writeFileSync(join(folder, 'config.json'), config);
 }
 
-/** Runs the script with nothing in its PATH but the fakes and what the script needs. */
+/** Runs the script with only the fakes and the tools that it needs in its PATH. */
 function run(variables: Record<string, string>) {
   const tools = ['bash', 'dirname', 'git', 'grep', 'mkdir', 'rm', 'sed'].map(
     (tool) => `ln -sf "$(command -v ${tool})" '${folder}/${tool}'`,
@@ -187,8 +187,8 @@ function run(variables: Record<string, string>) {
   return spawnSync(join(folder, 'bash'), [join(root, 'scripts/build_push.sh')], { env, encoding: 'utf8' });
 }
 
-/** What the script says when it must refuse, and does nothing. */
-function refusal(variables: Record<string, string>): string {
+/** The error output of a run that fails and prints nothing else. */
+function errorOf(variables: Record<string, string>): string {
   const { status, stdout, stderr } = run(variables);
   expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
   return stderr;

@@ -1,4 +1,4 @@
-/** The README's typed client, as a stranger has it: copied beside `generated/`, compiled strictly, and run. */
+/** The README's typed client, copied next to `generated/`, compiled with strict options and run. */
 import { execFile } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,14 +14,14 @@ const [, example = ''] = /^```ts\n([^]*?)^```/m.exec(readFileSync(`${root}README
 
 const folder = mkdtempSync(join(tmpdir(), 'task-manager-client-'));
 const file = join(folder, 'client.ts');
-// With them the list has a second page.
+// More than one page of the list.
 const errands = Array.from({ length: 100 }, (_, n) => ({ title: `Errand ${n}`, status: 'in-progress' }));
 let system: System;
 let program: ts.Program;
 
 beforeAll(async () => {
   system = await startSystem();
-  // Before the compiler holds this process up: a connection that idles as long is closed by the gateway.
+  // Before the compiler blocks this process: the gateway closes idle connections.
   const body = JSON.stringify({ items: errands });
   await fetch(`${system.url}/tasks/batch`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body });
   cpSync(`${root}generated`, join(folder, 'generated'), { recursive: true });
@@ -45,11 +45,11 @@ afterAll(async () => {
 
 describe('the typed client in README.md', () => {
   it('compiles', () => {
-    const complaints = ts.getPreEmitDiagnostics(program);
-    expect(complaints.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))).toEqual([]);
+    const errors = ts.getPreEmitDiagnostics(program);
+    expect(errors.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))).toEqual([]);
   });
 
-  it('knows the type of everything in it', () => {
+  it('has no identifier of type any or unknown', () => {
     const checker = program.getTypeChecker();
     const types = new Map<string, ts.Type>();
     const visit = (node: ts.Node) => {
@@ -63,11 +63,11 @@ describe('the typed client in README.md', () => {
     expect(untyped.map(([name]) => name)).toEqual([]);
   });
 
-  it('tells what was refused, changes a task once, and lists each task once', async () => {
+  it('prints the problem, updates a task once and lists each task once', async () => {
     program.emit();
     const { stdout } = await promisify(execFile)(process.execPath, [join(folder, 'client.js')]);
-    const [refused, changed, conflict, ...listed] = stdout.trimEnd().split('\n');
-    expect(refused).toBe('/body/title must NOT have fewer than 1 characters');
+    const [problem, changed, conflict, ...listed] = stdout.trimEnd().split('\n');
+    expect(problem).toBe('/body/title must NOT have fewer than 1 characters');
     expect([changed, conflict]).toEqual(['in-progress', 'Somebody was faster.']);
     const titles = [...errands.map(({ title }) => title), 'Call the plumber'];
     expect(listed.sort()).toEqual(titles.map((title) => `${title} some day`).sort());

@@ -1,4 +1,4 @@
-/** The docs, behind the gateway: what is served, samples that work, and problems that lead to their explanation. */
+/** The docs behind the gateway: the contracts, runnable samples and a page for every problem. */
 import { execFile } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -15,12 +15,12 @@ import { startSandbox, type System } from '@task-manager/testing/system';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
 const compiler = fileURLToPath(import.meta.resolve('typescript/bin/tsc'));
-const strictly = [
+const compilerOptions = [
   ...['--strict', '--noUncheckedIndexedAccess', '--exactOptionalPropertyTypes'],
   ...['--target', 'es2023', '--module', 'nodenext', '--lib', 'es2023,dom,dom.iterable', '--types', 'node'],
 ];
 
-/** Each page with a reference: what it is made of, and where its samples send their requests. */
+/** The pages with an API reference. `base` is the path that their samples start with. */
 const pages = [
   { name: 'task-service', folder: '/', base: '' },
   { name: 'user-service', folder: '/user/', base: '/user' },
@@ -34,62 +34,59 @@ beforeAll(async () => {
 afterAll(() => system.stop());
 
 describe('the docs', () => {
-  it('are served at /docs, and asked for with a slash they lead there', async () => {
+  it('are served at /docs and redirect there from /docs/', async () => {
     const page = await fetch(`${system.url}/docs`, { redirect: 'error' });
     expect(page.headers.get('content-type')).toContain('text/html');
     expect(await page.text()).toContain('<title>Task Manager</title>');
     expect(await fetch(`${system.url}/docs/`)).toMatchObject({ status: 200, url: `${system.url}/docs` });
   });
 
-  it.each(pages)(
-    'have the contract of $name as it is in generated/, at $folder',
-    async ({ name, folder, contract }) => {
-      const yaml = await (await fetch(`${system.url}${folder}openapi.yaml`)).text();
-      expect(yaml).toBe(await readFile(join(root, 'generated', `${name}.yaml`), 'utf8'));
-      expect(await (await fetch(`${system.url}${folder}openapi.json`)).json()).toEqual(contract.document);
-    },
-  );
+  it.each(pages)('serve generated/$name.yaml at $folder', async ({ name, folder, contract }) => {
+    const yaml = await (await fetch(`${system.url}${folder}openapi.yaml`)).text();
+    expect(yaml).toBe(await readFile(join(root, 'generated', `${name}.yaml`), 'utf8'));
+    expect(await (await fetch(`${system.url}${folder}openapi.json`)).json()).toEqual(contract.document);
+  });
 });
 
 describe.each(pages)('the samples of $name', ({ name, base, contract }) => {
   const samples = samplesIn(referenceOf(contract));
   const folder = mkdtempSync(join(tmpdir(), 'task-manager-samples-'));
-  const place = (source: string) => source.replaceAll('$URL', system.url + base);
-  let complaints: string;
+  const withUrl = (source: string) => source.replaceAll('$URL', system.url + base);
+  let compilerErrors: string;
 
   beforeAll(async () => {
     cpSync(`${root}generated`, join(folder, 'generated'), { recursive: true });
     symlinkSync(`${root}node_modules`, join(folder, 'node_modules'));
     writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
     for (const { operationId, typescript } of samples) {
-      writeFileSync(join(folder, `${operationId}.ts`), place(typescript));
+      writeFileSync(join(folder, `${operationId}.ts`), withUrl(typescript));
     }
     const files = samples.map(({ operationId }) => join(folder, `${operationId}.ts`));
-    // A process of its own: while this one is held up, the gateway closes what it has open.
-    const compiled = promisify(execFile)(process.execPath, [compiler, ...strictly, ...files]);
-    ({ stdout: complaints } = await compiled.catch((error: unknown) => error as { stdout: string }));
+    // In a child process: blocking this one would let the gateway close its idle connections.
+    const compiled = promisify(execFile)(process.execPath, [compiler, ...compilerOptions, ...files]);
+    ({ stdout: compilerErrors } = await compiled.catch((error: unknown) => error as { stdout: string }));
   }, 60_000);
   afterAll(() => {
     rmSync(folder, { recursive: true });
   });
 
-  it('are there for every operation', () => {
+  it('exist for every operation', () => {
     expect(samples.map(({ operationId }) => operationId).sort()).toEqual(
       contract.operations.map(({ operationId }) => operationId).sort(),
     );
   });
 
   it(`compile with generated/${name}.d.ts`, () => {
-    expect(complaints).toBe('');
+    expect(compilerErrors).toBe('');
   });
 
-  it.each(samples)('get the same good answer in both languages: $operationId', async ({ operationId, curl }) => {
-    const line = place(curl);
+  it.each(samples)('get the same response from curl and TypeScript: $operationId', async ({ operationId, curl }) => {
+    const line = withUrl(curl);
     await reset();
-    const answer = await run('sh', ['-c', line.replace(/^curl/, 'curl --silent --show-error --fail')]);
+    const response = await run('sh', ['-c', line.replace(/^curl/, 'curl --silent --show-error --fail')]);
     await reset();
     const printed = await run(process.execPath, [join(folder, `${operationId}.js`)]);
-    expect(masked(printed)).toBe(masked(answer && `${inspect(JSON.parse(answer))}\n`));
+    expect(masked(printed)).toBe(masked(response && `${inspect(JSON.parse(response))}\n`));
   });
 });
 
@@ -103,12 +100,12 @@ describe('every problem', () => {
   );
   const byType = new Map(problems.map(({ value, ...rest }) => [value.type as string, { ...rest, ...value }]));
 
-  it('has a type of the service that answers with it', () => {
+  it('has a type under the prefix of its service', () => {
     expect([...byType.keys()].filter((type) => type.startsWith('/user/problems/')).length).toBeGreaterThan(10);
     expect([...byType.keys()].filter((type) => type.startsWith('/problems/')).length).toBeGreaterThan(10);
   });
 
-  it.each([...byType])('leads to its explanation: %s', async (type, problem) => {
+  it.each([...byType])('has a page at its type: %s', async (type, problem) => {
     const page = await fetch(system.url + type, { headers: { Accept: 'text/html' } });
     expect(page.headers.get('content-type')).toContain('text/html');
     const text = textOf(await page.text());
@@ -133,16 +130,16 @@ async function reset(): Promise<void> {
   expect((await fetch(`${system.url}/sandbox/reset`, { method: 'POST' })).status).toBe(204);
 }
 
-async function run(command: string, given: string[]): Promise<string> {
-  return (await promisify(execFile)(command, given)).stdout;
+async function run(command: string, parameters: string[]): Promise<string> {
+  return (await promisify(execFile)(command, parameters)).stdout;
 }
 
-/** What is made anew each time. */
+/** Replaces the values that differ between runs. */
 function masked(text: string): string {
   return text
-    .replace(/[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{21}/g, 'an id')
-    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'a time')
-    .replace(/'\d+-\d+'/g, 'a place in the feed');
+    .replace(/[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{21}/g, '<id>')
+    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>')
+    .replace(/'\d+-\d+'/g, '<cursor>');
 }
 
 function textOf(html: string): string {

@@ -1,4 +1,4 @@
-/** The contracts as one document: nothing of them is lost, and nothing in it is said twice. */
+/** generated/task-manager.yaml, the contracts joined into one document. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
@@ -9,10 +9,10 @@ import { join } from '../../scripts/join.ts';
 
 const fileOf = (name: string) => fileURLToPath(new URL(`../../generated/${name}.yaml`, import.meta.url));
 const read = (name: string) => parse(readFileSync(fileOf(name), 'utf8')) as Document;
-const whole = read('task-manager');
+const joint = read('task-manager');
 
 describe('generated/task-manager.yaml', () => {
-  it('is valid, and so is its every example', async () => {
+  it('is valid, examples included', async () => {
     const rules = {
       struct: 'error',
       'no-unresolved-refs': 'error',
@@ -28,31 +28,31 @@ describe('generated/task-manager.yaml', () => {
     expect(problems.map(({ message, location }) => `${location[0]?.pointer ?? ''}: ${message}`)).toEqual([]);
   });
 
-  it('has each operation of each contract once, where the gateway has it', () => {
+  it('has each operation of each contract once, under the gateway path', () => {
     const expected = services.map(read).flatMap((contract) => {
       const prefix = contract.servers[0]?.url.replace(/\/$/, '') ?? '';
       return operationsIn(contract).map(({ method, path, summary }) => `${method} ${prefix}${path} ${summary}`);
     });
-    const found = operationsIn(whole).map(({ method, path, summary }) => `${method} ${path} ${summary}`);
+    const found = operationsIn(joint).map(({ method, path, summary }) => `${method} ${path} ${summary}`);
     expect(found.sort()).toEqual(expected.sort());
   });
 
-  it('has every tag in one group, and links that lead to its operations', () => {
-    const groups = whole['x-tagGroups'] as { tags: string[] }[];
-    expect(groups.flatMap(({ tags }) => tags)).toEqual(whole.tags.map(({ name }) => name));
-    const ids = new Set(operationsIn(whole).map(({ operationId }) => operationId));
-    const linked = operationsIn(whole).flatMap(({ responses }) =>
+  it('has every tag in one group and only links to its own operations', () => {
+    const groups = joint['x-tagGroups'] as { tags: string[] }[];
+    expect(groups.flatMap(({ tags }) => tags)).toEqual(joint.tags.map(({ name }) => name));
+    const ids = new Set(operationsIn(joint).map(({ operationId }) => operationId));
+    const linked = operationsIn(joint).flatMap(({ responses }) =>
       Object.values(responses).flatMap(({ links = {} }) => Object.values(links).map((link) => link.operationId)),
     );
     expect(linked.length).toBeGreaterThan(5);
     expect(linked.filter((id) => !ids.has(id))).toEqual([]);
   });
 
-  it('shows the problems of each service with the addresses of that service', () => {
-    for (const [path, item] of Object.entries(whole.paths)) {
+  it('has problem types with the prefix of their service', () => {
+    for (const [path, item] of Object.entries(joint.paths)) {
       const refs = [...JSON.stringify(item).matchAll(/#\/components\/responses\/(\w+)/g)].map(([, name = '']) => name);
       const prefix = path.startsWith('/user/') ? '/user/problems/' : '/problems/';
-      const shown = JSON.stringify(refs.map((name) => resolve(whole.components.responses?.[name], whole)));
+      const shown = JSON.stringify(refs.map((name) => resolve(joint.components.responses?.[name], joint)));
       const types = [...shown.matchAll(/"type":"([^"]*\/problems\/[^"]*)"/g)].map(([, type = '']) => type);
       expect(types.length).toBeGreaterThan(2);
       expect(types.filter((type) => !type.startsWith(prefix))).toEqual([]);
@@ -61,7 +61,7 @@ describe('generated/task-manager.yaml', () => {
 });
 
 describe('join', () => {
-  const contract = (title: string, prefix: string, answer: string) => ({
+  const contract = (title: string, prefix: string, word: string) => ({
     openapi: '3.1.0',
     info: { title, version: '1', summary: 'Does it.' },
     servers: [{ url: prefix }],
@@ -76,13 +76,13 @@ describe('join', () => {
       },
     },
     components: {
-      schemas: { Id: { type: 'string' }, Word: { const: answer } },
+      schemas: { Id: { type: 'string' }, Word: { const: word } },
       responses: { Answer: { content: { json: { schema: { $ref: '#/components/schemas/Word' } } } } },
-      examples: { 'a-word': { value: answer } },
+      examples: { 'a-word': { value: word } },
     },
   });
 
-  it('shares what is equal, and calls by its service what is not, or refers to what is not', () => {
+  it('shares equal components and prefixes different ones with the service name', () => {
     expect(join([contract('Task service', '/', 'yes'), contract('User service', '/user', 'no')])).toMatchObject({
       tags: [{ name: 'Task service health' }, {}, { name: 'User service health' }, {}],
       paths: {
@@ -132,7 +132,7 @@ function operationsIn({ paths }: Document): (Operation & { method: string; path:
   );
 }
 
-/** With every example in the place of its `$ref`. */
+/** Replaces each `$ref` to an example with the example. */
 function resolve(value: unknown, { components }: Document): unknown {
   return JSON.parse(JSON.stringify(value), (_key, each: { $ref?: string } | null) =>
     each?.$ref?.startsWith('#/components/examples/') ? components.examples?.[each.$ref.split('/').at(-1) ?? ''] : each,

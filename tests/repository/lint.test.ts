@@ -1,4 +1,4 @@
-/** Each rule of redocly.yaml and each promise of .spectral.yaml: the contract is broken once, and the linter must name it. */
+/** Breaks the contract once per rule of redocly.yaml and .spectral.yaml; the linter must report that rule. */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -14,8 +14,8 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** A rule, a place in the contract, and what breaks the rule there; undefined deletes what is there. */
-type Break = [rule: string, place: string[], value?: unknown];
+/** A rule, a place in the contract and a value that breaks the rule; undefined deletes the place. */
+type Violation = [rule: string, place: string[], value?: unknown];
 
 const register = ['paths', '/register', 'post'];
 const list = ['paths', '/users', 'get'];
@@ -26,7 +26,7 @@ const text = { type: 'string', description: 'A text.', maxLength: 10, pattern: '
 
 const problem = { type: '/problems/a', title: 'A', status: 404, detail: 'A.', instance: '/', requestId: 'a' };
 
-const redocly: Break[] = [
+const redocly: Violation[] = [
   [
     'no-invalid-media-type-examples',
     [...register, 'requestBody', 'content', 'application/json', 'examples', 'newcomer', 'value', 'email'],
@@ -84,7 +84,7 @@ const redocly: Break[] = [
   ['rule/change-takes-if-match', [...user, 'delete', 'parameters'], [{ $ref: '#/components/parameters/IfNoneMatch' }]],
 ];
 
-const spectral: Break[] = [
+const spectral: Violation[] = [
   ['owasp:api4:2023-rate-limit', [...list, 'responses', '200', 'headers', 'RateLimit']],
   ['owasp:api4:2023-rate-limit-responses-429', [...list, 'responses', '429']],
   ['owasp:api4:2023-string-limit', [...schemas, 'NextCursor', 'maxLength']],
@@ -98,36 +98,36 @@ const spectral: Break[] = [
 describe('redocly.yaml', () => {
   let found: Map<string, string[]>;
   beforeAll(async () => {
-    const files = broken('redocly', redocly);
-    // Of what is bundled, no operation refers to what answers requests that meet none.
+    const files = writeViolations('redocly', redocly);
+    // No operation refers to the responses for unmatched requests.
     const report = await run('redocly', ['lint', '--format=checkstyle', '--skip-rule=no-unused-components', ...files]);
     found = byFile(report);
   }, 120_000);
 
   it.each(redocly.map(([rule, place], index) => [rule, place.join(' '), index] as const))(
-    '%s: %s',
+    'reports %s: %s',
     (rule, _, index) => {
       expect(found.get(`redocly-${index}.yaml`)).toEqual([rule]);
     },
   );
 
-  it('has no rule that is not broken here', async () => {
+  it('has no rule without a violation in this test', async () => {
     const config = parse(await readFile(`${root}redocly.yaml`, 'utf8')) as Record<string, Record<string, unknown>>;
     const rules = { ...config.rules, ...config.oas3_1Rules };
-    const on = Object.keys(rules).filter((rule) => rules[rule] !== 'off');
-    expect([...new Set(redocly.map(([rule]) => rule))].sort()).toEqual(on.sort());
+    const enabled = Object.keys(rules).filter((rule) => rules[rule] !== 'off');
+    expect([...new Set(redocly.map(([rule]) => rule))].sort()).toEqual(enabled.sort());
   });
 });
 
 describe('.spectral.yaml', () => {
   let found: { code: string; source: string }[];
   beforeAll(async () => {
-    const files = broken('spectral', spectral);
+    const files = writeViolations('spectral', spectral);
     found = JSON.parse(await run('spectral', ['lint', '--quiet', '--format=json', ...files])) as typeof found;
   }, 120_000);
 
   it.each(spectral.map(([rule, place], index) => [rule, place.join(' '), index] as const))(
-    '%s: %s',
+    'reports %s: %s',
     (rule, _, index) => {
       const rules = found.filter(({ source }) => source.endsWith(`spectral-${index}.yaml`)).map(({ code }) => code);
       expect(rules).toContain(rule);
@@ -135,10 +135,10 @@ describe('.spectral.yaml', () => {
   );
 });
 
-/** Writes a contract for each break; the paths of the files. */
-function broken(linter: string, breaks: Break[]): string[] {
+/** Writes one contract per violation; returns the paths. */
+function writeViolations(linter: string, violations: Violation[]): string[] {
   const contract = readFileSync(`${root}generated/user-service.yaml`, 'utf8');
-  return breaks.map(([, place, value], index) => {
+  return violations.map(([, place, value], index) => {
     const document = parseDocument(contract);
     if (value === undefined) document.deleteIn(place);
     else document.setIn(place, document.createNode(value));
@@ -148,7 +148,7 @@ function broken(linter: string, breaks: Break[]): string[] {
   });
 }
 
-/** What a linter prints; its exit code says only that it found something. */
+/** The output of a linter; a non-zero exit code is expected. */
 function run(linter: string, parameters: string[]): Promise<string> {
   return new Promise((resolve) => {
     execFile(`${root}node_modules/.bin/${linter}`, parameters, { cwd: root, maxBuffer: 1e8 }, (_error, stdout) => {
@@ -157,7 +157,7 @@ function run(linter: string, parameters: string[]): Promise<string> {
   });
 }
 
-/** The rules that a report in Checkstyle's format names for each file. */
+/** The reported rules per file of a Checkstyle report. */
 function byFile(report: string): Map<string, string[]> {
   const files = report.split('<file name="').slice(1);
   return new Map(

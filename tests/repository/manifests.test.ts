@@ -1,13 +1,10 @@
-/**
- * Holds kubernetes/ to the truth: the contracts, the environment that the services read, the versions in package.json.
- * A failure begins with what to do.
- */
+/** Compares kubernetes/ with the contracts, the services' environment variables and package.json. */
 import { existsSync, readdirSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { parse, parseAllDocuments } from 'yaml';
 import { variables } from '@task-manager/runtime/config';
 import { services } from '@task-manager/dev/repository';
-import { hold, only, read, root } from './hold.ts';
+import { expectWithAdvice, only, read, root } from './expect-with-advice.ts';
 
 const files = readdirSync(new URL('kubernetes/', root)).filter((file) => file.endsWith('.yaml'));
 const documents = files.flatMap((file) =>
@@ -17,26 +14,27 @@ const manifests = documents.map(({ document }) => document.toJS() as Manifest);
 
 const postgres = only(find<Deployment>('Deployment', 'postgres').spec.template.spec.containers);
 
-/** What a service reads beside what every service reads. */
-const own: Record<string, Record<string, { default?: unknown }> | undefined> = {};
+/** The variables that only one service reads. */
+const ownVariables: Record<string, Record<string, { default?: unknown }> | undefined> = {};
 for (const service of services) {
   const file = new URL(`services/${service}/src/config.ts`, root);
-  if (existsSync(file)) own[service] = ((await import(file.href)) as { variables: Record<string, object> }).variables;
+  if (existsSync(file))
+    ownVariables[service] = ((await import(file.href)) as { variables: Record<string, object> }).variables;
 }
 
 describe('the manifests', () => {
-  it('are YAML without a key that stands twice', () => {
+  it('are valid YAML without duplicate keys', () => {
     const errors = documents.flatMap(({ file, document }) =>
       document.errors.map(({ message }) => `kubernetes/${file}: ${message}`),
     );
-    hold('mend what these errors name', errors, []);
+    expectWithAdvice('fix these YAML errors', errors, []);
   });
 
-  it('are one file for each service, and those of PostgreSQL and the Ingress', () => {
+  it('are one file per service plus the files of PostgreSQL and the Ingress', () => {
     const expected = ['ingress', 'postgres-deployment', 'postgres-pv', 'postgres-secret', ...services];
     const names = files.map((file) => file.replace('.yaml', ''));
-    hold(
-      'give each contract a manifest of its name; what is no part of the base goes to a subfolder',
+    expectWithAdvice(
+      'name each manifest after its contract; move manifests outside the base to a subfolder',
       names.sort(),
       expected.sort(),
     );
@@ -44,7 +42,9 @@ describe('the manifests', () => {
 
   it('name each object once', () => {
     const names = manifests.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
-    hold('rename one of two: kubectl apply would replace the first by the second', names, [...new Set(names)]);
+    expectWithAdvice('rename the duplicates: kubectl apply would replace the first with the second', names, [
+      ...new Set(names),
+    ]);
   });
 });
 
@@ -55,38 +55,38 @@ describe.each(services)('%s', (name) => {
   const container = only(pod.containers);
   const contract = parse(read(`generated/${name}.yaml`)) as Contract;
 
-  it('runs the image that scripts/build_push.sh and the README build, of this version', () => {
+  it('runs the image of the current version that scripts/build_push.sh and the README build', () => {
     const { version } = JSON.parse(read(`services/${name}/package.json`)) as { version: string };
-    const advice = `${file}: name the image by the version in services/${name}/package.json; one of your own, put there by the commands of scripts/build_push.sh, is not to be committed`;
-    hold(advice, container.image, `${name}:${version}`);
+    const advice = `${file}: tag the image with the version in services/${name}/package.json; do not commit the image name that scripts/build_push.sh sets`;
+    expectWithAdvice(advice, container.image, `${name}:${version}`);
   });
 
-  it('is given the variables that it reads, and no others', () => {
-    const given = container.env.map((variable) => variable.name);
-    const known: Record<string, { default?: unknown }> = { ...variables, ...own[name] };
+  it('sets exactly the environment variables that the service reads', () => {
+    const names = container.env.map((variable) => variable.name);
+    const known: Record<string, { default?: unknown }> = { ...variables, ...ownVariables[name] };
     const missing = Object.entries(known).flatMap(([variable, about]) =>
-      about.default === undefined && !given.includes(variable) ? [variable] : [],
+      about.default === undefined && !names.includes(variable) ? [variable] : [],
     );
-    hold(`${file}: add these to env, they have no default`, missing, []);
-    const unread = given.filter((variable) => !(variable in known));
-    hold(`${file}: remove these from env, no config.ts of the service or the runtime reads them`, unread, []);
+    expectWithAdvice(`${file}: add these variables to env, they have no default`, missing, []);
+    const unread = names.filter((variable) => !(variable in known));
+    expectWithAdvice(`${file}: remove these variables from env, no config.ts reads them`, unread, []);
   });
 
-  it('listens on the ports that its container names', () => {
-    hold(`${file}: name the ports that the service listens on`, container.ports, [
+  it('declares the ports that the service listens on', () => {
+    expectWithAdvice(`${file}: declare the ports that the service listens on`, container.ports, [
       { name: 'http', containerPort: Number(valueOf(container, 'PORT') ?? variables.PORT.default) },
       { name: 'metrics', containerPort: Number(valueOf(container, 'METRICS_PORT') ?? variables.METRICS_PORT.default) },
     ]);
   });
 
-  it('is probed at addresses that its contract has', () => {
-    const probed = [container.startupProbe, container.readinessProbe, container.livenessProbe].map(({ httpGet }) => [
-      httpGet && (contract.paths[httpGet.path]?.get?.operationId ?? `nothing at ${httpGet.path}`),
+  it('has probes whose paths are operations of the contract', () => {
+    const probes = [container.startupProbe, container.readinessProbe, container.livenessProbe].map(({ httpGet }) => [
+      httpGet && (contract.paths[httpGet.path]?.get?.operationId ?? `no operation at ${httpGet.path}`),
       httpGet?.port,
     ]);
-    hold(
-      `${file}: probe readiness where the contract has getHealth, the others where it has getLiveness: a pod that waits for its database must not be restarted`,
-      probed,
+    expectWithAdvice(
+      `${file}: use getHealth for readiness and getLiveness for the other probes, so that a pod without its database is not restarted`,
+      probes,
       [
         ['getLiveness', 'http'],
         ['getHealth', 'http'],
@@ -95,54 +95,62 @@ describe.each(services)('%s', (name) => {
     );
   });
 
-  it('has the time to stop: the delay, then the limit for the requests that it has begun, then 5 s to close', () => {
+  it('has a grace period for the shutdown delay, the shutdown limit and 5 s to close', () => {
     const secondsOf = (variable: 'SHUTDOWN_DELAY_MS' | 'SHUTDOWN_LIMIT_MS') =>
       Number(valueOf(container, variable) ?? variables[variable].default) / 1000;
     const delaySeconds = secondsOf('SHUTDOWN_DELAY_MS');
-    hold(`${file}: set SHUTDOWN_DELAY_MS to 5000, endpoints need a moment to forget a pod`, delaySeconds >= 2, true);
+    expectWithAdvice(
+      `${file}: set SHUTDOWN_DELAY_MS to 5000, removing a pod from the endpoints takes a moment`,
+      delaySeconds >= 2,
+      true,
+    );
     const needed = delaySeconds + secondsOf('SHUTDOWN_LIMIT_MS') + 5;
     const enough = pod.terminationGracePeriodSeconds >= needed;
-    hold(`${file}: raise terminationGracePeriodSeconds to ${needed}: else requests are cut by SIGKILL`, enough, true);
+    expectWithAdvice(
+      `${file}: raise terminationGracePeriodSeconds to ${needed}, otherwise SIGKILL aborts requests`,
+      enough,
+      true,
+    );
   });
 
-  it('meets PostgreSQL where that is', () => {
+  it('connects to the port and database of PostgreSQL', () => {
     const { ports } = find<Service>('Service', valueOf(container, 'POSTGRES_HOST') ?? '').spec;
     const port = Number(valueOf(container, 'POSTGRES_PORT') ?? variables.POSTGRES_PORT.default);
-    hold(`${file}: set POSTGRES_PORT to the port of that Service`, port, only(ports).port);
+    expectWithAdvice(`${file}: set POSTGRES_PORT to the port of the Service in POSTGRES_HOST`, port, only(ports).port);
     const database = valueOf(postgres, 'POSTGRES_DB');
-    hold(
+    expectWithAdvice(
       `${file}: set POSTGRES_DB to the database in postgres-deployment.yaml`,
       valueOf(container, 'POSTGRES_DB'),
       database,
     );
   });
 
-  it('meets its neighbours at their Services', () => {
+  it('calls the other services at the ports of their Services', () => {
     for (const { name: variable, value } of container.env.filter((each) => each.name.endsWith('_SERVICE_URL'))) {
       const { hostname, port } = new URL(value ?? '');
       const { ports } = find<Service>('Service', hostname).spec;
       const http = ports.find((each) => each.name === 'http')?.port;
-      hold(`${file}: set ${variable} to the port of that Service`, Number(port || 80), http);
+      expectWithAdvice(`${file}: set ${variable} to the port of that Service`, Number(port || 80), http);
     }
   });
 
-  it('has a role with its own schema and its own password', () => {
+  it('has its own role, schema and password', () => {
     const role = valueOf(container, 'POSTGRES_USER') ?? '';
     const schemas = readdirSync(new URL(`services/${name}/migrations/`, root)).flatMap((migration) =>
       [...read(`services/${name}/migrations/${migration}`).matchAll(/create table (\w+)\./g)].map(
         ([, schema]) => schema,
       ),
     );
-    hold(
-      `kubernetes/postgres-secret.yaml: name the role like the schema of services/${name}/migrations`,
+    expectWithAdvice(
+      `kubernetes/postgres-secret.yaml: give the role the name of the schema in services/${name}/migrations`,
       new Set(schemas),
       new Set([role]),
     );
 
     const sql = find<ConfigMap>('ConfigMap', 'postgres-init').data['roles.sql'];
     const variable = `${role.toUpperCase()}_PASSWORD`;
-    hold(
-      `kubernetes/postgres-deployment.yaml: let roles.sql make the role ${role} and its schema, like the others`,
+    expectWithAdvice(
+      `kubernetes/postgres-deployment.yaml: create the role ${role} and its schema in roles.sql, like the other roles`,
       sql?.split('\n').filter((line) => RegExp(`\\b${role}\\b|\\b${variable}\\b`).test(line)),
       [
         `\\getenv ${role}_password ${variable}`,
@@ -153,30 +161,30 @@ describe.each(services)('%s', (name) => {
       ],
     );
     const secret = secretOf(container, 'POSTGRES_PASSWORD');
-    hold(`${file}: give ${name} a Secret of its own`, secret?.name, `${name}-postgres`);
-    hold(
-      `kubernetes/postgres-deployment.yaml: take ${variable} from the Secret of ${name}`,
+    expectWithAdvice(`${file}: give ${name} its own Secret`, secret?.name, `${name}-postgres`);
+    expectWithAdvice(
+      `kubernetes/postgres-deployment.yaml: read ${variable} from the Secret of ${name}`,
       secretOf(postgres, variable),
       secret,
     );
   });
 
-  it('is reached through the Ingress under the first server of its contract, without a rewrite', () => {
+  it('has an Ingress path equal to the first server URL of its contract', () => {
     const { spec, metadata } = find<Ingress>('Ingress', 'task-manager');
     const { host, http } = only(spec.rules);
-    // Of what nginx does by itself, one number; any other controller does without.
+    // The only nginx-specific setting; other controllers ignore it.
     const annotations = { 'nginx.ingress.kubernetes.io/proxy-next-upstream-tries': '10' };
     const about = { host, class: spec.ingressClassName, annotations: metadata.annotations };
     const expected = { host: 'task-user.local', class: 'nginx', annotations };
-    hold('kubernetes/ingress.yaml: keep the host and class of the README, and need no annotation', about, expected);
+    expectWithAdvice('kubernetes/ingress.yaml: keep the host, the class and this single annotation', about, expected);
     const path = contract.servers[0]?.url;
-    hold(
-      `kubernetes/ingress.yaml: lead ${String(path)}, the first server of api/${name}.yaml, to ${name}`,
+    expectWithAdvice(
+      `kubernetes/ingress.yaml: route ${String(path)}, the first server URL of api/${name}.yaml, to ${name}`,
       http.paths.filter(({ backend }) => backend.service.name === name),
       [{ path, pathType: 'Prefix', backend: { service: { name, port: { name: 'http' } } } }],
     );
-    hold(
-      `${file}: let the Service lead port 80, named http, to the port http, and 9464 to the metrics`,
+    expectWithAdvice(
+      `${file}: map Service port 80 (http) to http and 9464 (metrics) to metrics`,
       find<Service>('Service', name).spec.ports,
       [
         { name: 'http', port: 80, targetPort: 'http' },
@@ -185,33 +193,39 @@ describe.each(services)('%s', (name) => {
     );
   });
 
-  it('loses no replica while it is rolled out, and one at a time when nodes are drained or lost', () => {
-    hold(`${file}: run two replicas or more`, spec.replicas >= 2, true);
-    hold(`${file}: set maxUnavailable to 0`, spec.strategy.rollingUpdate?.maxUnavailable, 0);
+  it('keeps all replicas during a rollout and loses at most one when a node is drained', () => {
+    expectWithAdvice(`${file}: run at least two replicas`, spec.replicas >= 2, true);
+    expectWithAdvice(`${file}: set maxUnavailable to 0`, spec.strategy.rollingUpdate?.maxUnavailable, 0);
     const selector = { matchLabels: { 'app.kubernetes.io/name': name } };
     const { spec: budget } = find<Manifest & { spec: object }>('PodDisruptionBudget', name);
     const expected = { maxUnavailable: 1, unhealthyPodEvictionPolicy: 'AlwaysAllow', selector };
-    hold(`${file}: let a budget spare all but one of these pods`, budget, expected);
+    expectWithAdvice(`${file}: set maxUnavailable to 1 in the PodDisruptionBudget`, budget, expected);
     const spread = pod.topologySpreadConstraints?.map(({ topologyKey, labelSelector }) => [topologyKey, labelSelector]);
-    hold(`${file}: spread these pods over the nodes`, spread, [['kubernetes.io/hostname', selector]]);
+    expectWithAdvice(`${file}: spread the pods over nodes with topologySpreadConstraints`, spread, [
+      ['kubernetes.io/hostname', selector],
+    ]);
   });
 
-  it('is let through to what its environment names, and to nothing else', () => {
-    const asked = container.env.flatMap(({ name: variable, value = '' }) =>
+  it('has a NetworkPolicy that allows only the hosts in its environment', () => {
+    const upstreams = container.env.flatMap(({ name: variable, value = '' }) =>
       variable === 'POSTGRES_HOST' ? [value] : variable.endsWith('_SERVICE_URL') ? [new URL(value).hostname] : [],
     );
     const { egress } = find<NetworkPolicy>('NetworkPolicy', name).spec;
     const names = egress?.flatMap(({ to }) => to.map(({ podSelector }) => nameIn(podSelector)));
-    hold(
-      `${file}: let the NetworkPolicy lead to what the service asks, and to names`,
+    expectWithAdvice(
+      `${file}: allow egress to the hosts in env and to kube-dns`,
       names?.sort(),
-      [...asked, 'kube-dns'].sort(),
+      [...upstreams, 'kube-dns'].sort(),
     );
-    for (const host of asked) {
-      const open = find<NetworkPolicy>('NetworkPolicy', host).spec.ingress?.flatMap(({ from }) =>
+    for (const host of upstreams) {
+      const allowed = find<NetworkPolicy>('NetworkPolicy', host).spec.ingress?.flatMap(({ from }) =>
         from.flatMap(({ podSelector }) => nameIn(podSelector) ?? podSelector?.matchExpressions?.[0]?.values ?? []),
       );
-      hold(`the NetworkPolicy of ${host}: let ${name} in`, open, expect.arrayContaining([name]));
+      expectWithAdvice(
+        `allow ingress from ${name} in the NetworkPolicy of ${host}`,
+        allowed,
+        expect.arrayContaining([name]),
+      );
     }
   });
 });
@@ -220,20 +234,28 @@ describe('postgres', () => {
   const { spec } = find<Deployment>('Deployment', 'postgres');
   const pod = spec.template.spec;
 
-  it('is one server at a time', () => {
+  it('runs one server at a time', () => {
     const { spec: volume } = find<Volume>('PersistentVolume', 'postgres');
     const about = { replicas: spec.replicas, strategy: spec.strategy.type, accessModes: volume.accessModes };
     const expected = { replicas: 1, strategy: 'Recreate', accessModes: ['ReadWriteOncePod'] };
-    hold('let no two servers write to one volume: they would destroy it', about, expected);
+    expectWithAdvice(
+      'set replicas to 1, strategy to Recreate and accessModes to ReadWriteOncePod: two servers would corrupt the volume',
+      about,
+      expected,
+    );
   });
 
-  it('has the folder of the node by its claim', () => {
+  it('claims the volume that holds the node folder', () => {
     const { spec: volume, metadata } = find<Volume>('PersistentVolume', 'postgres');
     const claim = find<Claim>('PersistentVolumeClaim', 'postgres');
     const mounted = pod.volumes?.find(({ name }) => name === 'data')?.persistentVolumeClaim?.claimName;
-    hold('kubernetes/postgres-deployment.yaml: name the claim of postgres-pv.yaml', mounted, claim.metadata.name);
-    hold(
-      'kubernetes/postgres-pv.yaml: claim the very volume, and by no class: that would make an empty one',
+    expectWithAdvice(
+      'kubernetes/postgres-deployment.yaml: mount the claim in postgres-pv.yaml',
+      mounted,
+      claim.metadata.name,
+    );
+    expectWithAdvice(
+      'kubernetes/postgres-pv.yaml: claim this volume by name, without a class that would provision an empty one',
       claim.spec,
       {
         volumeName: metadata.name,
@@ -242,37 +264,42 @@ describe('postgres', () => {
         resources: { requests: volume.capacity },
       },
     );
-    const kept = [volume.storageClassName, volume.persistentVolumeReclaimPolicy, volume.hostPath.path];
-    hold('kubernetes/postgres-pv.yaml: keep the folder, and the data in it', kept, [
+    const retention = [volume.storageClassName, volume.persistentVolumeReclaimPolicy, volume.hostPath.path];
+    expectWithAdvice('kubernetes/postgres-pv.yaml: keep the path and the Retain policy', retention, [
       '',
       'Retain',
       '/mnt/data/postgres',
     ]);
   });
 
-  it('keeps its data in the volume, and finds its first script', () => {
-    const places = new Map(postgres.volumeMounts?.map(({ name, mountPath }) => [name, mountPath]));
+  it('mounts its data volume and its init script', () => {
+    const mountPaths = new Map(postgres.volumeMounts?.map(({ name, mountPath }) => [name, mountPath]));
     const volumes = pod.volumes?.map(({ name }) => name).sort();
-    hold('kubernetes/postgres-deployment.yaml: mount each volume, and no other', [...places.keys()].sort(), volumes);
+    expectWithAdvice(
+      'kubernetes/postgres-deployment.yaml: mount exactly the declared volumes',
+      [...mountPaths.keys()].sort(),
+      volumes,
+    );
     const script = pod.volumes?.find(({ name }) => name === 'init')?.configMap?.name ?? '';
-    hold(
-      'kubernetes/postgres-deployment.yaml: mount them where the image looks for them',
+    expectWithAdvice(
+      'kubernetes/postgres-deployment.yaml: mount the volumes at the paths that the image reads',
       {
-        data: places.get('data'),
-        init: places.get('init'),
+        data: mountPaths.get('data'),
+        init: mountPaths.get('init'),
         scripts: Object.keys(find<ConfigMap>('ConfigMap', script).data),
       },
       { data: '/var/lib/postgresql', init: '/docker-entrypoint-initdb.d', scripts: ['roles.sql'] },
     );
   });
 
-  it('runs as whom the folder is given to', () => {
+  it('runs as the owner of the data folder', () => {
     const owner = `${String(pod.securityContext.runAsUser)}:${String(pod.securityContext.runAsGroup)}`;
-    const advice = 'README.md and kubernetes/postgres-pv.yaml: give the folder to the user in postgres-deployment.yaml';
+    const advice =
+      'README.md and kubernetes/postgres-pv.yaml: chown the folder to the user in postgres-deployment.yaml';
     const owners = ['README.md', 'kubernetes/postgres-pv.yaml'].map(
       (path) => /chown (\S+) \/mnt\/data\/postgres/.exec(read(path))?.[1],
     );
-    hold(advice, owners, [owner, owner]);
+    expectWithAdvice(advice, owners, [owner, owner]);
   });
 });
 
@@ -281,41 +308,44 @@ describe.each(['postgres', ...services])('the pod of %s', (name) => {
   const pod = spec.template.spec;
   const container = only(pod.containers);
 
-  it('bears the name by which its Deployment and its Service find it', () => {
+  it('has the labels that its Deployment and its Service select', () => {
     const { selector, ports } = find<Service>('Service', name).spec;
     const labels = { 'app.kubernetes.io/name': name };
     const { matchLabels } = spec.selector;
-    hold(
-      `label and select the pod of ${name} alike`,
+    expectWithAdvice(
+      `use the same name label in the Deployment, the Service and the pod of ${name}`,
       [matchLabels, selector, spec.template.metadata.labels],
       [labels, labels, { ...labels, 'app.kubernetes.io/part-of': 'task-manager' }],
     );
     const named = container.ports.map((port) => port.name);
-    const lost = ports.filter(({ targetPort }) => !named.includes(targetPort));
-    hold(`let the Service ${name} lead to ports that the container names`, lost, []);
+    const unmatched = ports.filter(({ targetPort }) => !named.includes(targetPort));
+    expectWithAdvice(`target only named container ports in the Service ${name}`, unmatched, []);
   });
 
-  it('is refused whatever no NetworkPolicy lists', () => {
+  it('has a NetworkPolicy that denies all other traffic', () => {
     const { podSelector, policyTypes } = find<NetworkPolicy>('NetworkPolicy', name).spec;
     const expected = [{ matchLabels: { 'app.kubernetes.io/name': name } }, ['Ingress', 'Egress']];
-    hold(`give ${name} a NetworkPolicy for both ways`, [podSelector, policyTypes], expected);
+    expectWithAdvice(`give ${name} a NetworkPolicy for ingress and egress`, [podSelector, policyTypes], expected);
   });
 
-  it('finds the Secrets that it names', () => {
+  it('refers only to existing Secret keys', () => {
     const missing = container.env.filter((variable) => variable.valueFrom && !valueOf(container, variable.name));
-    hold('kubernetes/postgres-secret.yaml: add the keys that these take', missing, []);
+    expectWithAdvice('kubernetes/postgres-secret.yaml: add the keys that these variables refer to', missing, []);
   });
 
-  it('has a pinned image, a limit to what it takes, and no more rights than it needs', () => {
-    hold('name a version of the image, never latest', /:\d/.test(container.image), true);
-    hold('let nodes use the image that they have', container.imagePullPolicy, 'IfNotPresent');
+  it('has a pinned image, resource limits and the restricted security context', () => {
+    expectWithAdvice('pin the image to a version, never latest', /:\d/.test(container.image), true);
+    expectWithAdvice('set imagePullPolicy to IfNotPresent', container.imagePullPolicy, 'IfNotPresent');
     const amounts = { cpu: expect.anything(), memory: expect.anything() };
-    hold('set requests and limits', container.resources, { requests: amounts, limits: amounts });
-    // The Service named postgres would else put a POSTGRES_PORT of its own, tcp://…, into the environment.
-    hold('set enableServiceLinks to false', pod.enableServiceLinks, false);
+    expectWithAdvice('set requests and limits for CPU and memory', container.resources, {
+      requests: amounts,
+      limits: amounts,
+    });
+    // Otherwise the Service named postgres sets POSTGRES_PORT to tcp://….
+    expectWithAdvice('set enableServiceLinks to false', pod.enableServiceLinks, false);
     const { automountServiceAccountToken, securityContext } = pod;
-    hold(
-      'keep to the Pod Security Standard named restricted, and to a read-only file system',
+    expectWithAdvice(
+      'comply with the restricted Pod Security Standard and use a read-only root file system',
       [
         automountServiceAccountToken,
         securityContext.runAsNonRoot,
@@ -342,7 +372,7 @@ function nameIn(selector: Selector | undefined): string | undefined {
   return selector?.matchLabels?.['app.kubernetes.io/name'] ?? selector?.matchLabels?.['k8s-app'];
 }
 
-/** What a variable is set to; of a Secret, what postgres-secret.yaml says. */
+/** A variable's value, looked up in postgres-secret.yaml when it refers to a Secret. */
 function valueOf({ env }: Container, variable: string): string | undefined {
   const found = env.find(({ name }) => name === variable);
   if (!found?.valueFrom) return found?.value;
@@ -354,7 +384,7 @@ function secretOf({ env }: Container, variable: string) {
   return env.find(({ name }) => name === variable)?.valueFrom?.secretKeyRef;
 }
 
-/** Of the manifests and contracts, what is looked at here; scripts/check-manifests.sh knows the rest. */
+/** The fields that these tests read; scripts/check-manifests.sh validates the full schema. */
 interface Manifest {
   kind: string;
   metadata: { name: string; annotations?: Record<string, string> };

@@ -1,55 +1,57 @@
-/**
- * Holds kubernetes/production/ to the base in kubernetes/: what a file adds to or replaces is there, under that name.
- * A failure begins with what to do.
- */
+/** Compares kubernetes/production/ with the base in kubernetes/. */
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { parseAllDocuments } from 'yaml';
 import { services } from '@task-manager/dev/repository';
-import { hold, only, read, root } from './hold.ts';
+import { expectWithAdvice, only, read, root } from './expect-with-advice.ts';
 
 const base = readManifests('kubernetes/');
 const production = readManifests('kubernetes/production/');
 
-/** Also those that it has once: PostgreSQL's. */
+/** Includes PostgreSQL's. */
 const deployments = base.filter(({ kind }) => kind === 'Deployment') as Deployment[];
 const postgres = containerOf('postgres');
 
-describe('the files for production', () => {
-  it('say what they are for, how they are applied, and whether they were run', () => {
+describe('kubernetes/production/', () => {
+  it('says in each file how to apply it and whether it was run', () => {
     for (const file of new Set(production.map((manifest) => manifest.file))) {
       const [head = ''] = read(file).split(/^\w/m, 1);
-      const told = [
+      const statements = [
         head.replace('replace --force', 'apply').includes(`kubectl apply -f ${file}`),
         /\bwas (not )?run\b/i.test(head),
       ];
-      hold(`${file}: begin with a comment that says how to apply it, and "Was run" or "Was not run"`, told, [
-        true,
-        true,
-      ]);
+      expectWithAdvice(
+        `${file}: start with a comment that has the kubectl apply command and "Was run" or "Was not run"`,
+        statements,
+        [true, true],
+      );
     }
   });
 
-  it('replace an object of the base only where they say so', () => {
+  it('replaces only the Ingress and the volume claim of the base', () => {
     const names = production.map(nameOf);
-    hold('rename one of two: kubectl apply would replace the first by the second', names, [...new Set(names)]);
+    expectWithAdvice('rename the duplicates: kubectl apply would replace the first with the second', names, [
+      ...new Set(names),
+    ]);
     const replaced = names.filter((name) => base.map(nameOf).includes(name));
     const expected = ['Ingress task-manager', 'PersistentVolumeClaim postgres'];
-    hold('give these a name that the base does not have', replaced.sort(), expected);
+    expectWithAdvice('use names that the base does not have, except for these two objects', replaced.sort(), expected);
   });
 
-  it('bear the label of the whole, by which they are found and deleted', () => {
-    const lost = production.filter(({ metadata }) => metadata.labels?.['app.kubernetes.io/part-of'] !== 'task-manager');
-    hold('label these app.kubernetes.io/part-of: task-manager', lost.map(nameOf), []);
+  it('labels every object as part of task-manager', () => {
+    const unlabelled = production.filter(
+      ({ metadata }) => metadata.labels?.['app.kubernetes.io/part-of'] !== 'task-manager',
+    );
+    expectWithAdvice('label these objects app.kubernetes.io/part-of: task-manager', unlabelled.map(nameOf), []);
   });
 
-  it('select pods and ports that the base has', () => {
+  it('selects only pods of the base', () => {
     const labels = JSON.stringify(production.map(({ spec }) => spec));
     const selected = [...labels.matchAll(/"key":"app.kubernetes.io\/name","operator":"In","values":(\[.*?\])/g)];
     const names = selected.flatMap(([, values = '']) => JSON.parse(values) as string[]);
     const known = new Set(deployments.map(({ metadata }) => metadata.name));
-    hold(
-      'select pods by names of Deployments in kubernetes/',
+    expectWithAdvice(
+      'select pods by the names of Deployments in kubernetes/',
       names.filter((name) => !known.has(name)),
       [],
     );
@@ -59,9 +61,9 @@ describe('the files for production', () => {
 describe('autoscaler.yaml', () => {
   const scalers = all<Autoscaler>('HorizontalPodAutoscaler');
 
-  it('scales each service, from what the base has', () => {
-    hold(
-      'kubernetes/production/autoscaler.yaml: give each service one, with the replicas of the base for its least',
+  it('scales each service, starting from the replicas of the base', () => {
+    expectWithAdvice(
+      'kubernetes/production/autoscaler.yaml: add one per service with minReplicas equal to the replicas of the base',
       scalers.map(({ spec }) => [spec.scaleTargetRef, spec.minReplicas]),
       services.map((name) => [
         { apiVersion: 'apps/v1', kind: 'Deployment', name },
@@ -69,14 +71,15 @@ describe('autoscaler.yaml', () => {
       ]),
     );
     const [first, ...others] = scalers.map(({ spec }) => ({ ...spec, scaleTargetRef: undefined }));
-    for (const other of others) hold('kubernetes/production/autoscaler.yaml: scale all services alike', other, first);
+    for (const other of others)
+      expectWithAdvice('kubernetes/production/autoscaler.yaml: use the same limits for all services', other, first);
   });
 
-  it('never makes more pods than PostgreSQL has connections for, a rollout of all of them included', () => {
-    const pods = scalers.reduce((sum, { spec }) => sum + spec.maxReplicas, 0) + podsBeside();
+  it('never exceeds the connections of PostgreSQL, even during a rollout', () => {
+    const pods = scalers.reduce((sum, { spec }) => sum + spec.maxReplicas, 0) + extraPods();
     const free = maxConnections(postgres) - superuserConnections - pods * connectionsPerPod();
-    hold(
-      `kubernetes/production/autoscaler.yaml: lower maxReplicas, ${pods} pods take ${-free} connections more than there are`,
+    expectWithAdvice(
+      `kubernetes/production/autoscaler.yaml: lower maxReplicas, ${pods} pods need ${-free} connections too many`,
       free >= 0,
       true,
     );
@@ -88,7 +91,7 @@ describe('quota.yaml', () => {
   const pods = all<Autoscaler>('HorizontalPodAutoscaler').reduce((sum, { spec }) => sum + spec.maxReplicas, 0);
 
   it.each(['requests.cpu', 'requests.memory', 'limits.cpu', 'limits.memory'] as const)(
-    'admits the %s of all that the autoscaler may make, and of either PostgreSQL',
+    'allows the %s of the maximum replicas and of either PostgreSQL',
     (resource) => {
       const [part, name] = resource.split('.') as ['requests' | 'limits', 'cpu' | 'memory'];
       const service = Math.max(...services.map((each) => amount(containerOf(each).resources[part][name])));
@@ -97,21 +100,24 @@ describe('quota.yaml', () => {
       const poolers = (instances + 1) * amount(only(template.spec.containers).resources[part][name]);
       const single = amount(postgres.resources[part][name]);
       const database = Math.max(single, (cluster.instances + 1) * amount(cluster.resources[part][name]) + poolers);
-      const needed = (pods + podsBeside()) * service + database;
-      hold(
-        `kubernetes/production/quota.yaml: raise ${resource}, up to ${needed} are needed`,
+      const needed = (pods + extraPods()) * service + database;
+      expectWithAdvice(
+        `kubernetes/production/quota.yaml: raise ${resource} to ${needed}`,
         amount(hard[resource]) >= needed,
         true,
       );
     },
   );
 
-  it('lets each container have what it asks for', () => {
+  it('allows the limits of each container', () => {
     const [limit] = find<LimitRange>(production, 'LimitRange', 'task-manager').spec.limits;
     for (const { metadata, spec } of deployments) {
       const { limits } = only(spec.template.spec.containers).resources;
       const fits = [amount(limits.cpu) <= amount(limit?.max.cpu), amount(limits.memory) <= amount(limit?.max.memory)];
-      hold(`kubernetes/production/quota.yaml: raise max to the limits of ${metadata.name}`, fits, [true, true]);
+      expectWithAdvice(`kubernetes/production/quota.yaml: raise max to the limits of ${metadata.name}`, fits, [
+        true,
+        true,
+      ]);
     }
   });
 });
@@ -119,18 +125,22 @@ describe('quota.yaml', () => {
 describe('the routes', () => {
   const { rules, ingressClassName } = find<Ingress>(base, 'Ingress', 'task-manager').spec;
 
-  it('are those of kubernetes/ingress.yaml with TLS too, for a host of the certificate', () => {
+  it('are the same in kubernetes/ingress.yaml and ingress-tls.yaml, with a certificate for each host', () => {
     const { spec } = find<Ingress>(production, 'Ingress', 'task-manager');
-    hold(
-      'kubernetes/production/ingress-tls.yaml: repeat the rules and class of kubernetes/ingress.yaml',
+    expectWithAdvice(
+      'kubernetes/production/ingress-tls.yaml: use the rules and class of kubernetes/ingress.yaml',
       [spec.rules, spec.ingressClassName],
       [rules, ingressClassName],
     );
     const hosts = rules.map(({ host }) => host);
-    hold('kubernetes/production/ingress-tls.yaml: name its hosts in tls', only(spec.tls ?? []).hosts, hosts);
+    expectWithAdvice(
+      'kubernetes/production/ingress-tls.yaml: list all hosts in tls',
+      only(spec.tls ?? []).hosts,
+      hosts,
+    );
   });
 
-  it('are those of kubernetes/ingress.yaml as an HTTPRoute too, on the hosts of the Gateway', () => {
+  it('are the same in kubernetes/ingress.yaml and the HTTPRoute, on the hosts of the Gateway', () => {
     const expected = rules.flatMap(({ host, http }) =>
       http.paths.map(({ path, pathType, backend: { service } }) => {
         const { ports } = find<Service>(base, 'Service', service.name).spec;
@@ -151,12 +161,16 @@ describe('the routes', () => {
         ...more,
       };
     });
-    hold('kubernetes/production/gateway.yaml: let the HTTPRoute repeat kubernetes/ingress.yaml', routes, expected);
+    expectWithAdvice(
+      'kubernetes/production/gateway.yaml: use the routes of kubernetes/ingress.yaml in the HTTPRoute',
+      routes,
+      expected,
+    );
 
     const { listeners } = find<Gateway>(production, 'Gateway', only(spec.parentRefs).name).spec;
     const hosts = listeners.map(({ hostname }) => hostname);
-    hold(
-      'kubernetes/production/gateway.yaml: let each listener take that host',
+    expectWithAdvice(
+      'kubernetes/production/gateway.yaml: use the host of the HTTPRoute in each listener',
       hosts,
       listeners.map(() => only(spec.hostnames)),
     );
@@ -172,9 +186,9 @@ describe('postgres-cluster.yaml', () => {
 
   it('has the database, the roles and the schemas of the base', () => {
     const database = postgres.env.find(({ name }) => name === 'POSTGRES_DB')?.value;
-    hold(`${file}: name the database like the base`, bootstrap.initdb.database, database);
-    hold(
-      `${file}: give each service its role, with the password of its Secret`,
+    expectWithAdvice(`${file}: use the database name of the base`, bootstrap.initdb.database, database);
+    expectWithAdvice(
+      `${file}: give each service a role with the password of its Secret`,
       managed.roles,
       secrets.map(({ metadata, stringData }) => ({
         name: stringData.username,
@@ -183,61 +197,68 @@ describe('postgres-cluster.yaml', () => {
       })),
     );
     const statements = bootstrap.initdb.postInitApplicationSQL;
-    const own = roles.flatMap((role) => [
+    const grants = roles.flatMap((role) => [
       `grant connect on database ${String(database)} to ${role}`,
       `create schema ${role} authorization ${role}`,
     ]);
-    const refused = [
+    const revokes = [
       `revoke connect, temporary on database ${String(database)} from public`,
       'revoke all on schema public from public',
     ];
-    hold(
-      `${file}: give each role its schema, and nobody else anything`,
+    expectWithAdvice(
+      `${file}: grant each role its schema and revoke the rights of public`,
       statements,
-      expect.arrayContaining([...refused, ...own]),
+      expect.arrayContaining([...revokes, ...grants]),
     );
   });
 
-  it('is met where the services look for PostgreSQL, with all that they ask for when they connect', () => {
+  it('has a Pooler with the host and startup parameters that the services use', () => {
     const hosts = services.map((name) => containerOf(name).env.find((each) => each.name === 'POSTGRES_HOST')?.value);
-    hold(
-      `${file}: name the Pooler like POSTGRES_HOST`,
+    expectWithAdvice(
+      `${file}: name the Pooler after POSTGRES_HOST`,
       services.map(() => pooler.metadata.name),
       hosts,
     );
-    const asked = [...read('packages/runtime/src/postgres/database.ts').matchAll(/^\s+(\w+_timeout): /gm)].map(
+    const parameters = [...read('packages/runtime/src/postgres/database.ts').matchAll(/^\s+(\w+_timeout): /gm)].map(
       ([, name]) => name,
     );
-    const known = pooler.spec.pgbouncer.parameters.ignore_startup_parameters?.split(',') ?? [];
-    // This one is the client's own.
-    const unknown = asked.filter((name) => name && name !== 'query_timeout' && !known.includes(name));
-    hold(`${file}: let PgBouncer ignore these, it would refuse every connection of a service`, unknown, []);
+    const ignored = pooler.spec.pgbouncer.parameters.ignore_startup_parameters?.split(',') ?? [];
+    // query_timeout stays in the client.
+    const missing = parameters.filter((name) => name && name !== 'query_timeout' && !ignored.includes(name));
+    expectWithAdvice(
+      `${file}: add these to ignore_startup_parameters, otherwise PgBouncer rejects every connection`,
+      missing,
+      [],
+    );
   });
 
-  it('ends a transaction that is idle for as long as PostgreSQL lets one of a service be idle', () => {
+  it('has the idle timeout of the services for transactions', () => {
     const timeoutMs = /idle_in_transaction_session_timeout: (\d+)/.exec(
       read('packages/runtime/src/postgres/database.ts'),
     )?.[1];
     const seconds = Number(pooler.spec.pgbouncer.parameters.idle_transaction_timeout);
-    hold(`${file}: set idle_transaction_timeout as in database.ts`, seconds * 1000, Number(timeoutMs));
+    expectWithAdvice(`${file}: set idle_transaction_timeout as in database.ts`, seconds * 1000, Number(timeoutMs));
   });
 
-  it('has connections for the pods that the base has them for', () => {
-    hold(
+  it('has as many connections as the base', () => {
+    expectWithAdvice(
       `${file}: set max_connections as in the base`,
       Number(postgresql.parameters.max_connections),
       maxConnections(postgres),
     );
     const { default_pool_size: size, max_client_conn: clients } = pooler.spec.pgbouncer.parameters;
     const scalers = all<Autoscaler>('HorizontalPodAutoscaler');
-    const pods = Math.max(...scalers.map(({ spec }) => spec.maxReplicas)) + podsBeside() / 2;
+    const pods = Math.max(...scalers.map(({ spec }) => spec.maxReplicas)) + extraPods() / 2;
     const enough = [Number(size) >= pods * connectionsPerPod(), Number(clients) >= maxConnections(postgres)];
-    hold(`${file}: let a pooler take the connections of ${pods} pods of each service`, enough, [true, true]);
+    expectWithAdvice(`${file}: raise default_pool_size and max_client_conn for ${pods} pods per service`, enough, [
+      true,
+      true,
+    ]);
   });
 });
 
-it('external-secrets.yaml makes the Secrets of the base', () => {
-  const made = all<ExternalSecret>('ExternalSecret').map(({ metadata, spec: { target, data } }) => ({
+it('external-secrets.yaml creates the Secrets of the base', () => {
+  const created = all<ExternalSecret>('ExternalSecret').map(({ metadata, spec: { target, data } }) => ({
     name: [metadata.name, target.name],
     type: target.template.type,
     username: target.template.data.username,
@@ -251,43 +272,43 @@ it('external-secrets.yaml makes the Secrets of the base', () => {
       username: stringData.username,
       keys: [Object.keys(stringData), ['password']],
     }));
-  hold(
-    'kubernetes/production/external-secrets.yaml: make the Secrets of kubernetes/postgres-secret.yaml',
-    made,
+  expectWithAdvice(
+    'kubernetes/production/external-secrets.yaml: create the Secrets of kubernetes/postgres-secret.yaml',
+    created,
     expected,
   );
 });
 
-it('monitoring.yaml reads the metrics of each service at a port of its Service', () => {
+it('monitoring.yaml scrapes each service at a port of its Service', () => {
   const { selector, endpoints } = find<ServiceMonitor>(production, 'ServiceMonitor', 'task-manager').spec;
   const selected = only(selector.matchExpressions).values;
-  hold('kubernetes/production/monitoring.yaml: select each service', selected, services);
+  expectWithAdvice('kubernetes/production/monitoring.yaml: select each service', selected, services);
   const ports = selected.map((name) => find<Service>(base, 'Service', name).spec.ports.map((port) => port.name));
   for (const { port } of endpoints) {
-    hold(
-      `kubernetes/production/monitoring.yaml: name a port of the Services, not ${port}`,
+    expectWithAdvice(
+      `kubernetes/production/monitoring.yaml: replace ${port} with a port of the Services`,
       ports.every((names) => names.includes(port)),
       true,
     );
   }
 });
 
-it('postgres-storage.yaml is the claim of the base, of a class', () => {
+it('postgres-storage.yaml has the claim of the base with a storage class', () => {
   const claim = find<Claim>(production, 'PersistentVolumeClaim', 'postgres').spec;
   const { accessModes } = find<Claim>(base, 'PersistentVolumeClaim', 'postgres').spec;
-  const about = { accessModes: claim.accessModes, hasClass: Boolean(claim.storageClassName), volume: claim.volumeName };
-  hold(
-    'kubernetes/production/postgres-storage.yaml: claim as kubernetes/postgres-pv.yaml does, but of a class',
-    about,
+  const found = { accessModes: claim.accessModes, hasClass: Boolean(claim.storageClassName), volume: claim.volumeName };
+  expectWithAdvice(
+    'kubernetes/production/postgres-storage.yaml: repeat the claim in kubernetes/postgres-pv.yaml with a storage class',
+    found,
     { accessModes, hasClass: true, volume: undefined },
   );
 });
 
-/** PostgreSQL keeps them back (superuser_reserved_connections). */
+/** superuser_reserved_connections */
 const superuserConnections = 3;
 
-/** Of the services, beside what the autoscaler counts: one more of each in a rollout, and those that are still stopping. */
-function podsBeside(): number {
+/** The service pods that the autoscaler does not count: the rollout surge and the pods that are still stopping. */
+function extraPods(): number {
   const stopping = 3;
   const surge = services.map(
     (name) => find<Deployment>(base, 'Deployment', name).spec.strategy.rollingUpdate?.maxSurge,
@@ -295,7 +316,7 @@ function podsBeside(): number {
   return surge.reduce<number>((sum, more = 0) => sum + more, stopping);
 }
 
-/** The pool, and the connection that looks after the database's health. */
+/** The pool and the health check's connection. */
 function connectionsPerPod(): number {
   return Number(/pg\.Pool\(\{.* max: (\d+),/.exec(read('packages/runtime/src/postgres/database.ts'))?.[1]) + 1;
 }
@@ -304,7 +325,7 @@ function maxConnections({ args }: Container): number {
   return Number(/max_connections=(\d+)/.exec(args?.join(' ') ?? '')?.[1]);
 }
 
-/** A quantity of Kubernetes: CPU in thousandths of a core, memory in MiB. */
+/** A Kubernetes quantity: CPU in millicores, memory in MiB. */
 function amount(quantity: string | undefined): number {
   const [, digits, unit = ''] = /^(\d+)(m|Mi|Gi)?$/.exec(quantity ?? '') ?? [];
   return Number(digits) * ({ m: 1, '': 1000, Mi: 1, Gi: 1024 }[unit] ?? NaN);
@@ -324,14 +345,14 @@ function nameOf({ kind, metadata }: Manifest): string {
   return `${kind} ${metadata.name}`;
 }
 
-/** Of kubernetes/production/, in the order of its files. */
+/** The objects of a kind in kubernetes/production/. */
 function all<M extends Manifest>(kind: M['kind']): M[] {
   return production.filter((manifest) => manifest.kind === kind) as unknown as M[];
 }
 
 function find<M extends Manifest>(manifests: Manifest[], kind: M['kind'], name: string): M {
   const found = manifests.find((manifest) => manifest.kind === kind && manifest.metadata.name === name);
-  if (!found) throw new Error(`there is no ${kind} named "${name}": add it, or name one that is there`);
+  if (!found) throw new Error(`there is no ${kind} named "${name}": add it or refer to an existing one`);
   return found as M;
 }
 
@@ -339,7 +360,7 @@ function containerOf(deployment: string): Container {
   return only(find<Deployment>(base, 'Deployment', deployment).spec.template.spec.containers);
 }
 
-/** Of the manifests, what is looked at here; scripts/check-manifests.sh knows the rest. */
+/** The fields that these tests read; scripts/check-manifests.sh validates the full schema. */
 interface Manifest {
   kind: string;
   metadata: { name: string; labels?: Record<string, string> };

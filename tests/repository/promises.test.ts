@@ -1,4 +1,4 @@
-/** What the repository promises of itself. Each failure says what to do. */
+/** Generated files, links, file names, duplicated rules, the README and the install scripts. Each failure says what to do. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -12,16 +12,16 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const read = (path: string) => readFile(root + path, 'utf8');
 
 describe('generated/', () => {
-  it('is what npm run generate makes of api/', async () => {
+  it('is the output of npm run generate', async () => {
     for (const [name, text] of await generate(pathToFileURL(root))) {
-      const advice = `generated/${name} is stale: run npm run generate, and commit what it writes`;
+      const advice = `generated/${name} is stale: run npm run generate and commit the result`;
       expect((await read(`generated/${name}`)) === text ? 'fresh' : advice).toBe('fresh');
     }
   });
 });
 
 describe('api/task-service.yaml', () => {
-  it('asks of a new task what it asks of a changed one, where it says so twice', async () => {
+  it('has the same rules for a new and an updated task where they are written twice', async () => {
     const { components } = parse(await read('api/task-service.yaml')) as {
       components: { schemas: { NewTask: { properties: object }; Description: object; Labels: object } };
     };
@@ -39,7 +39,7 @@ describe('README.md', () => {
     expect(commands.filter((name) => !(name in scripts))).toEqual([]);
   });
 
-  it('has the settings of a service, with their defaults', async () => {
+  it('lists the settings of a service with their defaults', async () => {
     const [, settings = ''] = (await read('README.md')).split('## Settings');
     const environment =
       (await read('packages/runtime/src/config.ts')) + (await read('services/task-service/src/config.ts'));
@@ -56,7 +56,7 @@ describe('README.md', () => {
 });
 
 describe('package.json', () => {
-  it('says of each package that would run something when it is installed whether it may', async () => {
+  it('allows or denies the install script of each package that has one', async () => {
     const { allowScripts } = JSON.parse(await read('package.json')) as { allowScripts: Record<string, boolean> };
     const { packages } = JSON.parse(await read('package-lock.json')) as {
       packages: Record<string, { hasInstallScript?: true }>;
@@ -64,8 +64,7 @@ describe('package.json', () => {
     const names = Object.entries(packages)
       .filter(([, { hasInstallScript }]) => hasInstallScript)
       .map(([path]) => path.replace(/.*node_modules\//, ''));
-    const advice = (name: string) =>
-      `${name} runs something when it is installed: look at it, and put it into allowScripts`;
+    const advice = (name: string) => `${name} has an install script: review it and add it to allowScripts`;
     expect(names.filter((name) => !(name in allowScripts)).map(advice)).toEqual([]);
     expect(Object.keys(allowScripts).filter((name) => !names.includes(name))).toEqual([]);
   });

@@ -1,4 +1,4 @@
-/** The README's lines, run as they stand there, against a system on another port. */
+/** Runs the README's commands against a system on another port. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +12,7 @@ const lines = [...readme.matchAll(/^```sh\n([^]*?)^```/gm)].flatMap(([, block = 
 const curls = lines.filter((line) => line.startsWith('curl ') && line.includes('http://localhost:8080'));
 
 const story = readme.indexOf('## A short story');
-const answered = curls.filter((line) => !line.includes('"title":""') && readme.indexOf(line) < story);
+const requests = curls.filter((line) => !line.includes('"title":""') && readme.indexOf(line) < story);
 
 let system: System;
 beforeAll(async () => {
@@ -26,25 +26,25 @@ async function run(line: string): Promise<string> {
 }
 
 describe('README.md', () => {
-  it.each(answered)('is answered well: %s', async (line) => {
+  it.each(requests)('has a command that succeeds: %s', async (line) => {
     const [, json = ''] =
       /^(?:HTTP[^]*?\r\n\r\n)?([^]*)$/.exec(await run(line.replace(/^curl /, 'curl --fail '))) ?? [];
-    const answer = JSON.parse(json) as object;
-    if (line.includes('register')) expect(answer).toMatchObject({ name: 'Alice', email: 'alice@example.com' });
-    else if (line.includes('-X POST')) expect(answer).toMatchObject({ title: 'Buy milk', status: 'todo' });
-    else if (line.includes('health')) expect(answer).toEqual({ status: 'ok' });
-    else expect(answer).toMatchObject({ items: expect.arrayContaining([expect.anything()]), nextCursor: null });
+    const body = JSON.parse(json) as object;
+    if (line.includes('register')) expect(body).toMatchObject({ name: 'Alice', email: 'alice@example.com' });
+    else if (line.includes('-X POST')) expect(body).toMatchObject({ title: 'Buy milk', status: 'todo' });
+    else if (line.includes('health')) expect(body).toEqual({ status: 'ok' });
+    else expect(body).toMatchObject({ items: expect.arrayContaining([expect.anything()]), nextCursor: null });
   });
 
-  it('has the curl lines of both services', () => {
+  it('has curl commands for both services', () => {
     expect(curls.length).toBeGreaterThanOrEqual(6);
   });
 
-  it('tells a story that happens so', async () => {
+  it('has a walkthrough with the described results', async () => {
     const [, story = ''] = /## A short story[^]*?```sh\n([^]*?)```/.exec(readme) ?? [];
-    const told = await run(story.trimEnd().replace(/^curl (.*)$/gm, 'curl $1; echo'));
-    const answers = told.split('\n').flatMap((line) => (line ? [JSON.parse(line) as object] : []));
-    expect(answers).toMatchObject([
+    const output = await run(story.trimEnd().replace(/^curl (.*)$/gm, 'curl $1; echo'));
+    const bodies = output.split('\n').flatMap((line) => (line ? [JSON.parse(line) as object] : []));
+    expect(bodies).toMatchObject([
       { title: 'Prepare the review', status: 'done', assigneeId: expect.any(String), version: 2 },
       { status: 412, title: 'Stale version' },
       { status: 'done', assigneeId: null, version: 3 },
@@ -52,14 +52,14 @@ describe('README.md', () => {
     ]);
   });
 
-  it('shows the problem that is really answered', async () => {
+  it('shows the problem that the service returns', async () => {
     const [, shown = ''] = /^```json\n([^]*?)^```/m.exec(readme) ?? [];
-    const answer = JSON.parse(await run(curls.find((line) => line.includes('"title":""')) ?? '')) as object;
+    const problem = JSON.parse(await run(curls.find((line) => line.includes('"title":""')) ?? '')) as object;
     const { requestId } = JSON.parse(shown) as { requestId: string };
-    expect({ ...answer, requestId }).toEqual(JSON.parse(shown));
+    expect({ ...problem, requestId }).toEqual(JSON.parse(shown));
   });
 
-  it('has a walk that ends well', async () => {
+  it('has a demo script that succeeds', async () => {
     expect(await run(`scripts/demo.sh ${system.url}`)).toContain('all as expected');
   });
 });

@@ -1,11 +1,11 @@
-/** What the tests of the manifests share. */
+/** Shared by the manifest tests. */
 import { readFileSync } from 'node:fs';
 import { expect } from '@jest/globals';
 
 export const root = new URL('../../', import.meta.url);
 
-/** Expects a part of a manifest to be so; when it is not, begins the message with what to do. */
-export function hold(advice: string, actual: unknown, expected: unknown): void {
+/** Expects `actual` to equal `expected`; the failure message starts with the advice. */
+export function expectWithAdvice(advice: string, actual: unknown, expected: unknown): void {
   try {
     expect(actual).toEqual(expected);
   } catch (error) {
@@ -13,15 +13,15 @@ export function hold(advice: string, actual: unknown, expected: unknown): void {
   }
 }
 
-/** A file of the repository, by its path from the root. */
+/** Reads a file by its path from the repository root. */
 export function read(path: string): string {
   return readFileSync(new URL(path, root), 'utf8');
 }
 
-/** The one item of a list. Throws when there is none, or more. */
+/** The only item of a list. Throws when the list has no item or several. */
 export function only<Item>(items: Item[]): Item {
   const [item] = items;
   if (item === undefined || items.length > 1)
-    throw new Error(`expected one of these, found ${items.length}: ${JSON.stringify(items)}`);
+    throw new Error(`expected exactly one item, found ${items.length}: ${JSON.stringify(items)}`);
   return item;
 }
