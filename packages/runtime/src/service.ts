@@ -7,7 +7,7 @@ import helmet from 'helmet';
 import type { Contract, Operation } from './contract/document.ts';
 import { createRouter } from './contract/router.ts';
 import { docsRouter } from './docs/router.ts';
-import { contextOf, createContext, pipeline, type Stage } from './http/context.ts';
+import { contextOf, openContext, pipeline, type Stage } from './http/context.ts';
 import { createDispatch, headersOf, type Dispatch } from './http/dispatch.ts';
 import { fastPath } from './http/fast-path.ts';
 import type { Health } from './http/health.ts';
@@ -51,7 +51,6 @@ export function createService(service: Service): Server {
   const { stopping } = health;
   const load = new Load();
   const log = createRequestLog(logger, metrics);
-  const findRoute = createRouter(contract);
   const crossOrigin = corsOrigins.length > 0 ? [corsHeaders(contract, corsOrigins)] : [];
   const responder = createResponder({
     contract,
@@ -62,44 +61,30 @@ export function createService(service: Service): Server {
   const dispatch = createDispatch({ ...service, stopping, load });
   const app = createApp(service, crossOrigin, dispatch, responder, load);
 
-  function open(req: IncomingMessage, res: ServerResponse): void {
-    createContext(req, res, findRoute);
-    if (stopping.aborted) res.setHeader('Connection', 'close');
-  }
-
   function reject(req: IncomingMessage, res: ServerResponse, error: unknown): void {
     for (const setHeaders of crossOrigin) void setHeaders(req as Request, res as express.Response, () => undefined);
     responder.fail(res, error);
   }
 
-  const logWhenFinished: Stage = (_req, res, next) => {
-    res.on('close', () => {
-      log.finished(res);
-    });
-    next();
-  };
-
-  const stages: Stage[] = [
+  const open = openContext(createRouter(contract), stopping);
+  const serve = pipeline([
+    open,
     shedLoad(load, db, log, reject),
-    logWhenFinished,
+    log.logFinished,
     ...(rateLimit.requests > 0 ? [limitRate(rateLimit, db, reject)] : []),
     ...(service.fastPath ? [fastPath(contract, dispatch, responder, load)] : []),
     app as Stage,
-  ];
-  const serve = pipeline(stages);
+  ]);
 
   return createHttpServer({
-    serve(req, res) {
-      open(req, res);
-      serve(req, res);
-    },
+    serve,
     reject(req, res, reason) {
       // An unparsable request has no URL: it concerns the service as a whole.
       req.url ||= `${contract.basePaths[0]}/`;
-      open(req, res);
-      logWhenFinished(req, res, () => {
+      const rejectInvalid: Stage = () => {
         reject(req, res, reason);
-      });
+      };
+      pipeline([open, log.logFinished, rejectInvalid])(req, res);
     },
     ...classesOf(app),
   });

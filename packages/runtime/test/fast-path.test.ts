@@ -3,7 +3,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Dispatch } from '@task-manager/runtime/http/dispatch';
 import { readContract } from '@task-manager/runtime/contract/document';
-import { contextOf, createContext } from '@task-manager/runtime/http/context';
+import { contextOf, openContext } from '@task-manager/runtime/http/context';
 import { fastPath } from '@task-manager/runtime/http/fast-path';
 import { Load } from '@task-manager/runtime/http/load-shedding';
 import type { Responder } from '@task-manager/runtime/http/respond';
@@ -37,12 +37,13 @@ beforeAll(async () => {
     },
   };
   const stage = fastPath(contract, dispatch, responder, new Load());
-  const findRoute = createRouter(contract);
+  const open = openContext(createRouter(contract), new AbortController().signal);
   // Express gives a request what it says of its Accept.
   const app = express().use((req, res) => {
-    createContext(req, res, findRoute);
-    stage(req, res, () => {
-      write(res, { left: contextOf(res).bytes?.toString() ?? '' });
+    open(req, res, () => {
+      stage(req, res, () => {
+        write(res, { left: contextOf(res).bytes?.toString() ?? '' });
+      });
     });
   });
   server = createServer(app);

@@ -56,11 +56,6 @@ export async function readBody(req: IncomingMessage, res: ServerResponse, load: 
   });
 }
 
-/** Whether a request has a body (RFC 9112 §6.3). */
-export function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
-}
-
 /** Answers `Expect: 100-continue` (RFC 9110 §10.1.1): the client may send the body. */
 export function sendContinue({ headers, httpVersion }: IncomingMessage, res: ServerResponse): void {
   if (headers.expect !== undefined && httpVersion === '1.1') res.writeContinue();

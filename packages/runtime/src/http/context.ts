@@ -1,8 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Operation } from '../contract/document.ts';
+import type { Contract, Operation } from '../contract/document.ts';
 import type { HandlerResult } from '../contract/handlers.ts';
 import type { Route, Router } from '../contract/router.ts';
-import { newId } from '../ids.ts';
 
 /** The state of one request; Express shows it as `res.locals`. */
 export interface Context {
@@ -64,13 +64,22 @@ export function contextOf(res: ServerResponse): Context {
   return (res as ServerResponse & { locals: Context }).locals;
 }
 
-export function createContext(req: IncomingMessage, res: ServerResponse, findRoute: Router): Context {
+/** The first stage: attaches the context. While the service stops, each connection closes after its response. */
+export function openContext(findRoute: Router, stopping: AbortSignal): Stage {
+  return (req, res, next) => {
+    (res as ServerResponse & { locals: Context }).locals = createContext(req, findRoute);
+    if (stopping.aborted) res.setHeader('Connection', 'close');
+    next();
+  };
+}
+
+function createContext(req: IncomingMessage, findRoute: Router): Context {
   const { url = '/', headers } = req;
   const clientId = headers['x-request-id'];
   const isValid = typeof clientId === 'string' && /^[A-Za-z0-9._~:/+=@-]{1,128}$/.test(clientId);
   // All fields from the start, so that V8 keeps one hidden class for all contexts.
-  const context: Context = {
-    requestId: isValid ? clientId : newId(),
+  return {
+    requestId: isValid ? clientId : randomUUID(),
     url,
     startedMs: performance.now(),
     route: findRoute(pathOf(url)),
@@ -81,11 +90,19 @@ export function createContext(req: IncomingMessage, res: ServerResponse, findRou
     bytes: undefined,
     error: undefined,
   };
-  (res as ServerResponse & { locals: Context }).locals = context;
-  return context;
 }
 
 export function pathOf(url: string): string {
   const end = url.indexOf('?');
   return end < 0 ? url : url.slice(0, end);
+}
+
+/** The prefix of a URL, among those of the contract's servers. */
+export function basePathOf({ basePaths }: Contract, url: string): string {
+  return basePaths.find((base) => url.startsWith(`${base}/`)) ?? '';
+}
+
+/** RFC 9112 §6.3. */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
 }

@@ -1,7 +1,7 @@
 /** Logs: one JSON object a line on standard output, one line for each finished request. */
 import type { ServerResponse } from 'node:http';
 import { pino, type Logger } from 'pino';
-import { contextOf, pathOf } from './context.ts';
+import { contextOf, pathOf, type Stage } from './context.ts';
 import { healthOperations } from './health.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -36,7 +36,7 @@ function flush(): void {
 process.once('exit', flush);
 
 export interface RequestLog {
-  finished(res: ServerResponse): void;
+  logFinished: Stage;
   /** Counts a request rejected under overload. A line for each would cost too much: one line a second has their number. */
   rejected(res: ServerResponse): void;
 }
@@ -50,26 +50,31 @@ export function createRequestLog(logger: Logger, { requestDuration }: Metrics): 
     return durationMs;
   }
 
+  function logRequest(this: ServerResponse): void {
+    const { requestId, operation, url, startedMs, error, isHead } = contextOf(this);
+    const operationId = operation?.operationId;
+    const durationMs = record(this, operationId, startedMs);
+    const level = levelOf(operationId, url, this.statusCode);
+    if (!logger.isLevelEnabled(level)) return;
+    logger[level](
+      {
+        requestId,
+        operation: operationId,
+        method: isHead ? 'HEAD' : this.req.method,
+        path: pathOf(url),
+        status: this.statusCode,
+        durationMs: Math.round(durationMs),
+        ...(this.writableFinished ? undefined : { aborted: true }),
+        ...(error && { err: error }),
+      },
+      'request',
+    );
+  }
+
   return {
-    finished(res) {
-      const { requestId, operation, url, startedMs, error, isHead } = contextOf(res);
-      const operationId = operation?.operationId;
-      const durationMs = record(res, operationId, startedMs);
-      const level = levelOf(operationId, url, res.statusCode);
-      if (!logger.isLevelEnabled(level)) return;
-      logger[level](
-        {
-          requestId,
-          operation: operationId,
-          method: isHead ? 'HEAD' : res.req.method,
-          path: pathOf(url),
-          status: res.statusCode,
-          durationMs: Math.round(durationMs),
-          ...(res.writableFinished ? undefined : { aborted: true }),
-          ...(error && { err: error }),
-        },
-        'request',
-      );
+    logFinished(_req, res, next) {
+      res.on('close', logRequest);
+      next();
     },
 
     rejected(res) {

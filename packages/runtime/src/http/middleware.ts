@@ -3,8 +3,8 @@ import { isUtf8 } from 'node:buffer';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Operation } from '../contract/document.ts';
 import { HttpError, InvalidRequest, type InvalidField } from '../errors.ts';
-import { hasBody, readBody } from './body.ts';
-import { contextOf } from './context.ts';
+import { readBody } from './body.ts';
+import { contextOf, hasBody } from './context.ts';
 import type { Load } from './load-shedding.ts';
 import { escapeName } from './problems.ts';
 

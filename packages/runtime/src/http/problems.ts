@@ -4,7 +4,7 @@ import type { Contract, ProblemKind } from '../contract/document.ts';
 import type { ProblemDetails } from '../contract/handlers.ts';
 import { HttpError, InvalidRequest, overloaded, type InvalidField } from '../errors.ts';
 import { DatabaseUnavailable, sqlState } from '../postgres/database.ts';
-import { pathOf, type Context, type Reply } from './context.ts';
+import { basePathOf, pathOf, type Context, type Reply } from './context.ts';
 
 /** `type` and `title` come from the contract's example with the name of the problem, or else with its status. */
 export function problemReply(
@@ -35,10 +35,6 @@ const maxPointerLength = 20_000;
 /** Escapes what a URI must not contain (RFC 3986 §2) and HTTP servers accept. */
 function toUriReference(path: string): string {
   return path.replace(/[^\w.~!$&'()*+,;=:@/%-]|%(?![\da-f]{2})/gi, encodeURIComponent);
-}
-
-export function basePathOf({ basePaths }: Contract, url: string): string {
-  return basePaths.find((base) => url.startsWith(`${base}/`)) ?? '';
 }
 
 export function toProblem(error: unknown): ProblemDetails & { status: number } {

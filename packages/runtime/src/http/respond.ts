@@ -6,9 +6,9 @@ import { pipeline } from 'node:stream/promises';
 import type { Contract } from '../contract/document.ts';
 import type { ProblemDetails } from '../contract/handlers.ts';
 import { overloaded } from '../errors.ts';
-import { contextOf, type Context, type Reply, type Result } from './context.ts';
+import { basePathOf, contextOf, type Context, type Reply, type Result } from './context.ts';
 import { matchesEtag } from './etag.ts';
-import { basePathOf, problemReply, toProblem } from './problems.ts';
+import { problemReply, toProblem } from './problems.ts';
 import type { FindViolations } from './validate-response.ts';
 
 export interface Responder {

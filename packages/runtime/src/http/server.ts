@@ -2,8 +2,7 @@
 import { createServer, IncomingMessage, ServerResponse, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { HttpError } from '../errors.ts';
-import { hasBody } from './body.ts';
-import type { Listener } from './context.ts';
+import { hasBody, type Listener } from './context.ts';
 
 export interface ServerOptions {
   serve: Listener;
