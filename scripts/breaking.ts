@@ -1,9 +1,9 @@
 /**
- * `npm run breaking`: compares the contracts in `api/` with those of the last release, in `api/released/<version>/`, as
- * `redocly diff` does. Prints each change that may break a client, with its operation and place.
+ * `npm run breaking`: compares the contracts in `api/` with the last release in `api/released/<version>/`, using
+ * `redocly diff`. Prints each breaking change with its operation and location.
  *
- * Exits with 1 when there is one and `info.version` does not allow for it: its leftmost number that is not 0 must be
- * higher than that of the release ([semver](https://semver.org), 4 and 8; as npm's `^` reads it).
+ * Exits with 1 when there is one and `info.version` does not allow it: its leftmost non-zero number must be higher than
+ * that of the release ([semver](https://semver.org), 4 and 8, like npm's `^`).
  */
 import { execFile } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
@@ -11,13 +11,13 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { services } from '@task-manager/dev/repository';
 
-/** What is new in a contract since a release. */
+/** The changes of a contract since a release. */
 export interface Comparison {
-  /** A line each, for the changelog: the operation and what happened to it. */
+  /** A line of the changelog for each: the operation and its change. */
   changes: string[];
-  /** A line each: those of them that may break a client, with their place in the file. */
+  /** A line for each that may break a client, with its location in the file. */
   breaking: string[];
-  /** Whether `info.version` allows for them. */
+  /** Whether `info.version` allows them. */
   allowed: boolean;
 }
 
@@ -28,7 +28,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   process.exitCode = problems.length > 0 ? 1 : 0;
 }
 
-/** What a release of `root`'s contracts would break without saying so: a line each, and what to do. */
+/** The breaking changes that `info.version` does not allow, a line each, and what to do. */
 export async function findBreaking(root: string): Promise<string[]> {
   const release = await lastRelease(root);
   if (!release) return [];
@@ -47,7 +47,7 @@ export async function lastRelease(root: string): Promise<string | undefined> {
   return versions.sort(new Intl.Collator('en', { numeric: true }).compare).at(-1);
 }
 
-/** Compares a service's contract with that of a release. Throws what Redocly says when it cannot read one. */
+/** Compares a contract with that of a release. Throws Redocly's error when it cannot read one. */
 export async function compare(root: string, service: string, release: string): Promise<Comparison> {
   const files = [`api/released/${release}/${service}.yaml`, `api/${service}.yaml`];
   const { output, allowed } = await diff(root, files);
@@ -57,21 +57,21 @@ export async function compare(root: string, service: string, release: string): P
     breaking: changes.flatMap((change) =>
       change.verdicts.map(
         ({ message, ruleId, location }) =>
-          `${service}: ${placeOf(change).operation}${message} (${ruleId}, ${location.file}:${location.line})`,
+          `${service}: ${locate(change).operation}${message} (${ruleId}, ${location.file}:${location.line})`,
       ),
     ),
     allowed: allowed || output.bump !== 'major',
   };
 }
 
-/** What `redocly diff --format=json` prints, as far as it is used here. */
+/** The used parts of the output of `redocly diff --format=json`. */
 interface Output {
   bump: string;
   changes: Change[];
 }
 
 interface Change {
-  /** A JSON Pointer, with references followed: `#/paths/~1tasks/get/responses/200/…`. */
+  /** A JSON Pointer through references: `#/paths/~1tasks/get/responses/200/…`. */
   path: string;
   impact: string;
   verdicts: { ruleId: string; message: string; location: { file: string; line: number } }[];
@@ -90,9 +90,9 @@ function diff(root: string, files: string[]): Promise<{ output: Output; allowed:
 }
 
 function describe(change: Change): string[] {
-  const { operation, route, method, place } = placeOf(change);
+  const { operation, route, method, place } = locate(change);
   if (change.verdicts.length > 0) return change.verdicts.map(({ message }) => operation + message);
-  // Redocly rates as minor what it has nothing to say about and was added.
+  // Without a verdict, Redocly rates additions as minor.
   const value = change.revision?.value as { name?: string; url?: string };
   if (route && place.length === 0) return operations(route, (method ? { [method]: value } : value) as PathItem);
   const name = value.name ?? value.url ?? place.at(-1) ?? '';
@@ -100,8 +100,8 @@ function describe(change: Change): string[] {
   return [`${operation}\`${name}\` was added to the ${where.replace('requestBody', 'request body')}.`];
 }
 
-/** Which operation a change is about, as lines begin with it, and where in it. */
-function placeOf({ path }: Change): { operation: string; route?: string; method?: string; place: string[] } {
+/** The operation of a change, as the prefix of a line, and the path within it. */
+function locate({ path }: Change): { operation: string; route?: string; method?: string; place: string[] } {
   const [, top, ...rest] = path.split('/').map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
   if (top !== 'paths') return { operation: '', place: [top ?? '', ...rest] };
   const [route = '', method = '', ...place] = rest;

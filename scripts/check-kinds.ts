@@ -1,10 +1,10 @@
 /**
- * Part of scripts/check-manifests.sh: holds every object of some manifests to the schema of its kind, also where others than
- * Kubernetes have made that, as an API server would that has them all. Rules in CEL and webhooks run only there.
+ * Part of scripts/check-manifests.sh: validates each object of the manifests against the schema of its kind, including
+ * custom resources, as an API server would. Does not run CEL rules and webhooks.
  *
- *   node scripts/dist/check-kinds.js FOLDER FILE…        FOLDER/node_modules has the packages that know the kinds
+ *   node scripts/dist/check-kinds.js FOLDER FILE…        FOLDER/node_modules has the packages with the schemas
  *
- * Prints one line for each fault; exit code 1 when there is one.
+ * Prints one line for each error. Exits with 1 when there is one.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -19,7 +19,7 @@ interface Manifest {
   metadata: { name: string };
 }
 
-/** Who knows the kinds of a group; those of Kubernetes, kubernetes-models. */
+/** The package with the schemas of an API group; kubernetes-models by default. */
 const packages: Record<string, string | undefined> = {
   'external-secrets.io': '@kubernetes-models/external-secrets',
   'gateway.networking.k8s.io': '@kubernetes-models/gateway-api',
@@ -32,16 +32,19 @@ const [folder = '', ...files] = process.argv.slice(2);
 const objects = files.flatMap((file) =>
   parseAllDocuments(readFileSync(file, 'utf8')).map((document) => ({ ...(document.toJS() as Manifest), file })),
 );
-const faults = [...(await Promise.all(objects.map(faultOf))).flat(), ...fieldsTooMany()];
-for (const fault of faults) console.log(fault);
-process.exit(faults.length > 0 ? 1 : 0);
+const errors = [...(await Promise.all(objects.map(validate))).flat(), ...unknownFields()];
+for (const error of errors) console.log(error);
+process.exit(errors.length > 0 ? 1 : 0);
 
-/** What its kind's validator, which passes over fields that it does not know, has against it. */
-async function faultOf(object: Manifest): Promise<string[]> {
+/** Runs the validator of its kind, which ignores unknown fields. */
+async function validate(object: Manifest): Promise<string[]> {
   const path = resolve(folder, 'node_modules', `${moduleOf(object)}.js`);
   const models = (await import(pathToFileURL(path).href).catch(() => ({}))) as Record<string, Model | undefined>;
   const Model = models[object.kind];
-  if (!Model) return [`${describe(object)}: no package knows this kind: mend it, or add one to check-manifests.sh`];
+  if (!Model)
+    return [
+      `${describe(object)}: no package has a schema for this kind: correct it, or add a package to check-manifests.sh`,
+    ];
   try {
     new Model(withoutFile(object)).validate();
     return [];
@@ -50,10 +53,10 @@ async function faultOf(object: Manifest): Promise<string[]> {
   }
 }
 
-/** TypeScript refuses, at every depth of a literal, the fields that its type does not have. */
-function fieldsTooMany(): string[] {
+/** Finds unknown fields: TypeScript reports excess properties at every depth of a literal. */
+function unknownFields(): string[] {
   const source = resolve(folder, 'objects.mts');
-  // One line for each.
+  // One line per object.
   const lines = objects.map(
     (object) => `(${JSON.stringify(withoutFile(object))}) satisfies import('${moduleOf(object)}').I${object.kind};`,
   );
@@ -67,7 +70,7 @@ function fieldsTooMany(): string[] {
 
 type Model = new (object: object) => { validate(): void };
 
-/** Has a kind's validator, and its type. */
+/** The module with the validator and the type of a kind. */
 function moduleOf({ apiVersion, kind }: Manifest): string {
   const [group = ''] = apiVersion.split('/');
   return `${packages[group] ?? 'kubernetes-models'}/${apiVersion}/${kind}`;

@@ -1,13 +1,13 @@
 /**
- * `npm run generate`: makes `generated/` from `api/`. For each contract
+ * `npm run generate`: writes `generated/` from `api/`. For each contract
  *
- * - `<service>.yaml`: the contract in one file, which the services serve and validate by;
- * - `<service>.d.ts`: its types as a client sees them: what has a default may be left out;
- * - `<service>.server.d.ts`: its types as a handler sees them: what has a default is there;
+ * - `<service>.yaml`: the bundled contract, which the service serves and validates against;
+ * - `<service>.d.ts`: the types for clients, where properties with a default are optional;
+ * - `<service>.server.d.ts`: the types for handlers, where properties with a default are required;
  *
- * and of all of them together `task-manager.yaml` and `.d.ts`, as the gateway shows them.
+ * and `task-manager.yaml` and `.d.ts`, the contracts joined as the gateway serves them.
  *
- * Exits with 1 and the place when a contract cannot be read.
+ * Exits with 1 and the location when a contract cannot be read.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
@@ -17,7 +17,7 @@ import openapiTS, { astToString, type OpenAPI3 } from 'openapi-typescript';
 import { stringify } from 'yaml';
 import { join } from './join.ts';
 
-/** The files that stand in `generated/`, by name, as they should be now. `root` is the repository's folder. */
+/** The current contents of `generated/`, by file name. `root` is the repository's folder. */
 export async function generate(root: URL): Promise<Map<string, string>> {
   const files = new Map<string, string>();
   const contracts: Json[] = [];
@@ -30,7 +30,7 @@ export async function generate(root: URL): Promise<Map<string, string>> {
   for (const service of services) {
     const source = `${service}.yaml`;
     const bundled = await bundleContract(fileURLToPath(new URL(`api/${source}`, root)));
-    const contract = withItsProblems(bundled as Contract);
+    const contract = withOwnProblems(bundled as Contract);
     contracts.push(contract);
     await add(service, source, contract);
     const forHandlers = await types(withDefaultsRequired(contract), true);
@@ -45,7 +45,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   try {
     for (const [name, text] of await generate(root)) await update(new URL(`generated/${name}`, root), text);
   } catch (error) {
-    // A parser's message goes on with the whole file.
+    // The message of the parser continues with the whole file.
     console.error((error as Error).message.split('\n', 1)[0]);
     process.exitCode = 1;
   }
@@ -57,7 +57,7 @@ async function update(file: URL, text: string): Promise<void> {
   console.log(`wrote generated/${basename(file.pathname)}`);
 }
 
-/** The parts of a bundled contract that show problems. */
+/** The parts of a bundled contract with examples of problems. */
 interface Contract extends Json {
   servers: { url: string }[];
   paths: Record<string, { parameters?: { name: string; example?: string }[] } & Record<string, unknown>>;
@@ -70,8 +70,8 @@ interface Example {
   value: Json;
 }
 
-/** What common.yaml shows of a problem, as this service answers it: under its prefix, and where it answers so first. */
-function withItsProblems(contract: Contract): Contract {
+/** Sets `type` and `instance` of common.yaml's problem examples to this service's prefix and a path that returns them. */
+function withOwnProblems(contract: Contract): Contract {
   const { components } = contract;
   const prefix = contract.servers[0]?.url.replace(/\/$/, '') ?? '';
   const places = placesOf(contract, prefix);
@@ -86,7 +86,7 @@ function withItsProblems(contract: Contract): Contract {
   return contract;
 }
 
-/** Each path with the examples of its parameters in it, and in JSON what it is answered with. */
+/** Each path with the examples of its parameters, and its operations as JSON. */
 function placesOf({ paths }: Contract, prefix: string): { path: string; responses: string }[] {
   return Object.entries(paths).map(([path, { parameters = [], ...operations }]) => ({
     path:
@@ -99,7 +99,7 @@ async function types(contract: Json, defaultNonNullable: boolean): Promise<strin
   return astToString(await openapiTS(structuredClone(contract) as unknown as OpenAPI3, { defaultNonNullable }));
 }
 
-/** Parameters with a default are always there once the request was validated. */
+/** Parameters with a default are always set after validation. */
 function withDefaultsRequired(contract: Json): Json {
   return JSON.parse(JSON.stringify(contract), (_key, value: Json | null) =>
     value?.in && (value.schema as Json | undefined)?.default !== undefined ? { ...value, required: true } : value,

@@ -1,13 +1,13 @@
 /**
- * The contracts as one document, for whoever sees the system as one: each path as the gateway has it, each name once.
+ * Joins the contracts into one document, with the paths of the gateway and unique names.
  *
- * By hand, since no library does it: openapi-merge knows only OpenAPI 3.0, and the (experimental) join of @redocly/cli
- * neither moves paths under `servers`, nor shares what is equal, nor renames operations.
+ * No library does this: openapi-merge supports only OpenAPI 3.0, and the experimental join of @redocly/cli neither
+ * prefixes paths with `servers`, nor deduplicates equal components, nor renames operations.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Json } from '@task-manager/dev/repository';
 
-/** The parts of a bundled contract that are joined. */
+/** The joined parts of a bundled contract. */
 interface Contract extends Json {
   openapi: string;
   info: Json & { title: string; summary: string };
@@ -20,8 +20,8 @@ interface Contract extends Json {
 type Components = Record<string, Json>;
 
 /**
- * Joins bundled contracts, of which the first keeps its names. Of the others an operation or component whose name is
- * taken by something else gets the name of its service: `getHealth` → `getUserServiceHealth`. A tag does so in every one.
+ * Joins bundled contracts. The first keeps its names. In the others, a conflicting name of an operation or component gets
+ * the name of its service: `getHealth` → `getUserServiceHealth`. Conflicting tags are renamed in every contract.
  */
 export function join(bundled: Json[]): Json {
   const contracts = bundled as Contract[];
@@ -51,7 +51,7 @@ export function join(bundled: Json[]): Json {
   };
 }
 
-/** The link to a service's page, in the form of the contracts: `Task service: manages the tasks of a team`. */
+/** Its page, described in one line: `Task service: manages the tasks of a team`. */
 function pageOf({ info, servers }: Contract): { url: string; description: string } {
   const purpose = info.summary.replace(/\.$/, '').replace(/^[A-Z]/, (letter) => letter.toLowerCase());
   return { url: servers[0]?.url.replace(/\/?$/, '/') ?? '/', description: `${info.title}: ${purpose}` };
@@ -63,17 +63,17 @@ function introduction(contracts: Contract[]): Json {
   return {
     title: 'Task Manager',
     summary: 'Manages the tasks and users of a team.',
-    description: `The ${services.join(' and the ')} at one address. The assignee of a task must be an existing user. A
-moment after a user is deleted, the task service unassigns the tasks of this user.
+    description: `The ${services.join(' and the ')} at one address. The assignee of a task must be an existing user. Deleting
+the user unassigns the task a moment later.
 
-Times are in UTC, ids are UUIDs version 7, and lists are paged. Every error is a
-[problem](https://www.rfc-editor.org/rfc/rfc9457), and its \`type\` links to its explanation. With \`If-Match\`, an update
-changes only the version that you have read. With an \`Idempotency-Key\`, a POST is safe to retry.
+Times are UTC, ids are UUIDv7, and lists are paginated. Every error is a [problem](https://www.rfc-editor.org/rfc/rfc9457)
+whose \`type\` links to its explanation. \`If-Match\` prevents lost updates, and an \`Idempotency-Key\` makes a POST safe to
+retry.
 `,
   };
 }
 
-/** What is to be called otherwise: operations by `operationId`, components by their `$ref`. */
+/** The new names of conflicting operations, by `operationId`, and components, by `$ref`. */
 function namesFor(contract: Contract, components: Components, paths: Contract['paths']): Map<string, string> {
   const names = new Map<string, string>();
   const words = contract.info.title.split(' ');
@@ -91,7 +91,7 @@ function namesFor(contract: Contract, components: Components, paths: Contract['p
       .filter(([name]) => components[kind]?.[name] !== undefined)
       .map(([name, component]) => ({ kind, name, component, ref: `#/components/${kind}/${name}` })),
   );
-  // Again until nothing more is found: what refers to another component than its namesake does is another too.
+  // Repeat until stable: a component differs when it refers to one that was renamed.
   for (let before = -1; before !== names.size;) {
     before = names.size;
     for (const { kind, name, component, ref } of inBoth) {

@@ -1,9 +1,9 @@
 /**
- * `npm run release`: keeps the contracts of the version in package.json as released, in `api/released/<version>/`, and
- * writes what is new in them since the last release into CHANGELOG.md, under the version's heading, as `### API`.
+ * `npm run release`: copies the contracts of the version in package.json to `api/released/<version>/`, and writes their
+ * changes since the last release to CHANGELOG.md, as `### API` below the version's heading.
  *
- * Exits with 1, and writes nothing, when the contracts have another version, when that version is released already, when
- * CHANGELOG.md says nothing of it, or when it breaks clients and its number does not say so.
+ * Exits with 1 and writes nothing when the contracts have another version, when the version is already released, when it
+ * has no heading in CHANGELOG.md, or when it does not allow a breaking change.
  */
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -23,12 +23,12 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   }
 }
 
-/** Releases what is in `root`, the repository's folder, and returns its version. */
+/** Releases the contracts in `root`, the repository's folder, and returns their version. */
 export async function release(root: string): Promise<string> {
   const { version } = JSON.parse(await readFile(`${root}package.json`, 'utf8')) as { version: string };
   const files = await generate(new URL(`file://${root}`));
   const contracts = services.map((service) => ({ service, text: files.get(`${service}.yaml`) ?? '' }));
-  await refuseUnready(root, version, contracts);
+  await assertReleasable(root, version, contracts);
 
   const last = await lastRelease(root);
   const changes: string[] = [];
@@ -49,7 +49,7 @@ interface Contract {
   text: string;
 }
 
-async function refuseUnready(root: string, version: string, contracts: Contract[]): Promise<void> {
+async function assertReleasable(root: string, version: string, contracts: Contract[]): Promise<void> {
   for (const { service, text } of contracts) {
     const { info } = parse(text) as { info: { version: string } };
     if (info.version !== version) {
@@ -61,14 +61,14 @@ async function refuseUnready(root: string, version: string, contracts: Contract[
   if (existsSync(`${root}api/released/${version}`)) {
     throw new Error(`${version} is released: raise the version in package.json and in the contracts`);
   }
-  if (!headingOf(version).test(await readFile(`${root}CHANGELOG.md`, 'utf8'))) {
-    throw new Error(`CHANGELOG.md has no "## ${version}": say there what is new for those who use it`);
+  if (!sectionOf(version).test(await readFile(`${root}CHANGELOG.md`, 'utf8'))) {
+    throw new Error(`CHANGELOG.md has no "## ${version}": describe there what changes for users`);
   }
   const problems = await findBreaking(root);
   if (problems.length > 0) throw new Error(problems.join('\n'));
 }
 
-/** What is new in a contract, a line each; in the first release all operations are. */
+/** The changes of a contract, a line each; in the first release all operations. */
 async function changesOf(root: string, { service, text }: Contract, last: string | undefined): Promise<string[]> {
   const { info, paths } = parse(text) as { info: { title: string }; paths: Record<string, PathItem> };
   const changes = last
@@ -77,15 +77,15 @@ async function changesOf(root: string, { service, text }: Contract, last: string
   return changes.map((change) => `- ${info.title}, ${change}`);
 }
 
-/** The changelog with the changes as the end of the version's part, in place of what an earlier run wrote there. */
+/** Replaces the `### API` section of the version in the changelog. */
 function withApi(changelog: string, version: string, changes: string[]): string {
-  const part = headingOf(version).exec(changelog)?.[0] ?? '';
+  const part = sectionOf(version).exec(changelog)?.[0] ?? '';
   const [sentences = ''] = part.replace(', not yet released', '').split('\n### API\n');
   const api = changes.length > 0 ? changes.join('\n') : 'Nothing has changed.';
   return changelog.replace(part, () => `${sentences.trimEnd()}\n\n### API\n\n${api}\n`);
 }
 
-/** Matches a version's part of the changelog, as far as the next. */
-function headingOf(version: string): RegExp {
+/** Matches the section of a version in the changelog. */
+function sectionOf(version: string): RegExp {
   return new RegExp(`^## ${version.replaceAll('.', '\\.')}(?![\\d.])[^]*?(?=\n## |$(?![^]))`, 'm');
 }

@@ -1,21 +1,21 @@
-/** The life of a command that runs other processes: from its start to Ctrl-C, leaving nothing behind. */
+/** Runs a command until it ends or is stopped by a signal, and reports errors in one line. */
 import { once } from 'node:events';
 
 export interface Command {
   name: string;
-  /** Given a signal that says when to give up. What it rejects with is said in one line. */
+  /** `stopped` aborts when the command must stop. A rejection is printed in one line. */
   start: (stopped: AbortSignal) => Promise<void>;
-  /** Ends, in order, whatever `start` has started. */
+  /** Stops, in order, everything that `start` started. */
   stop: () => Promise<void>;
-  /** Ends at once what `stop` waits for: somebody pressed Ctrl-C again. */
+  /** Kills the processes that `stop` waits for, on a second Ctrl-C. */
   kill: () => void;
 }
 
-const sameSignalMs = 500;
+const duplicateSignalMs = 500;
 
 /**
- * Runs until SIGINT, SIGTERM or SIGHUP, and then exits with 0. When `start` rejects it exits with 1 and one line on
- * standard error.
+ * Runs until SIGINT, SIGTERM or SIGHUP, then exits with 0. Exits with 1 and one line on standard error when `start`
+ * rejects.
  */
 export async function runUntilStopped({ name, start, stop, kill }: Command): Promise<never> {
   const controller = new AbortController();
@@ -23,8 +23,8 @@ export async function runUntilStopped({ name, start, stop, kill }: Command): Pro
   let stoppedAt = Infinity;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => {
-      // One Ctrl-C comes twice: from the terminal, and from npm, which passes on its own.
-      if (Date.now() - stoppedAt > sameSignalMs) kill();
+      // One Ctrl-C arrives twice: from the terminal, and forwarded by npm.
+      if (Date.now() - stoppedAt > duplicateSignalMs) kill();
       stoppedAt = Math.min(stoppedAt, Date.now());
       controller.abort();
     });
@@ -44,8 +44,8 @@ export async function runUntilStopped({ name, start, stop, kill }: Command): Pro
 }
 
 /**
- * Runs a command that ends by itself. At a signal it is told to give up, and still cleans up after itself. What it rejects
- * with is said in one line on standard error, and the process exits with 1.
+ * Runs a command that ends by itself. A signal aborts `stopped`, and the command still cleans up. A rejection is printed in
+ * one line on standard error, and the process exits with 1.
  */
 export async function runToEnd(name: string, run: (stopped: AbortSignal) => Promise<void>): Promise<void> {
   const controller = new AbortController();

@@ -1,20 +1,20 @@
-/** The database of `npm start`: the one that `POSTGRES_HOST` names, or else the embedded one, kept running. */
+/** The database of `npm start`: the server at `POSTGRES_HOST`, or an embedded one that is restarted when it ends. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { say } from './log.ts';
 import { createDatabase, startPostgres } from './embedded-postgres.ts';
 
 export interface Database {
-  /** What a service needs in its environment to connect. */
+  /** The environment variables with which a service connects. */
   environmentOf: (service: string) => Record<string, string>;
-  /** How to look into it, and where its data is. */
+  /** A psql command and the data folder, a line each. */
   description: string[];
   stop(): Promise<void>;
 }
 
 const name = 'task_manager';
-const pauseMs = 500;
+const restartDelayMs = 500;
 
-/** Throws when the embedded server cannot be started, with an Error of one line. */
+/** Throws an Error of one line when the embedded server cannot start. */
 export async function startDatabase(options: { dataDir: string; port: number; services: string[] }): Promise<Database> {
   const { POSTGRES_HOST, POSTGRES_PORT, POSTGRES_DB, POSTGRES_USER } = process.env;
   if (POSTGRES_HOST) {
@@ -31,23 +31,23 @@ export async function startDatabase(options: { dataDir: string; port: number; se
   const { host, port, user, password, dataDir, adopted } = postgres;
 
   const stopped = new AbortController();
-  const keeping = (async () => {
+  const supervising = (async () => {
     for (;;) {
       await postgres.closed;
       if (stopped.signal.aborted) return;
-      say('PostgreSQL ended by itself: it is started again');
-      postgres = await startAgain();
+      say('PostgreSQL exited unexpectedly: restarting it');
+      postgres = await restart();
     }
   })();
 
-  async function startAgain() {
+  async function restart() {
     for (;;) {
       try {
         return await startPostgres({ ...options, port });
       } catch (error) {
         if (stopped.signal.aborted) throw error;
-        // A server that was killed leaves processes that hold its memory for a moment.
-        await sleep(pauseMs);
+        // The processes of a killed server hold its shared memory for a moment.
+        await sleep(restartDelayMs);
       }
     }
   }
@@ -65,13 +65,13 @@ export async function startDatabase(options: { dataDir: string; port: number; se
       };
     },
     description: [
-      `psql postgres://${user}:${password}@${host}:${port}/${name}${adopted ? '   (it was still running)' : ''}`,
+      `psql postgres://${user}:${password}@${host}:${port}/${name}${adopted ? '   (was still running)' : ''}`,
       `data in ${dataDir}`,
     ],
     async stop() {
       stopped.abort();
       await postgres.stop();
-      await keeping.catch(() => undefined);
+      await supervising.catch(() => undefined);
     },
   };
 }

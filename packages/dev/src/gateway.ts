@@ -1,9 +1,9 @@
 /**
- * The local gateway: what the Ingress is in a cluster, for development on one machine. It takes its routes from
- * `kubernetes/ingress.yaml`, spreads requests over the replicas of a service and passes over one that cannot serve.
+ * The local gateway, in place of the Ingress of a cluster. It reads its routes from `kubernetes/ingress.yaml`, distributes
+ * requests over the replicas of a service and skips those that are not ready.
  *
- * Plain node:http and no proxy library: those send the body while they connect, and then a POST that was refused cannot
- * be sent to the next replica.
+ * It uses node:http because proxy libraries send the body while they connect; a POST whose connection was refused could
+ * not go to the next replica.
  */
 import { once } from 'node:events';
 import http, { type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -16,22 +16,22 @@ import { parse } from 'yaml';
 
 export interface Route {
   host: string;
-  /** Matches itself and what is below it: `/user` matches `/user` and `/user/users`, not `/users`. */
+  /** Matches whole segments: `/user` matches `/user` and `/user/users`, not `/users`. */
   path: string;
   service: string;
 }
 
 export interface Gateway {
   port: number;
-  /** Whether each service has a replica that could serve when it was last looked at. */
+  /** Whether each service had a ready replica at the last health check. */
   ready(): boolean;
-  /** Accepts no more requests, and resolves when those that are under way are answered, or after a second. */
+  /** Accepts no more requests. Resolves when pending ones have ended, at most after a second. */
   close(): Promise<void>;
 }
 
 /**
- * `ready` answers its `/health` with 200. `listening` answers it with something else: it starts, or lacks its database.
- * `draining` closes the connection after that: soon it will be gone. The earlier it stands here, the sooner it is asked.
+ * `ready`: `/health` returns 200. `listening`: it returns another status, during startup or without a database. `draining`:
+ * it also closes the connection, before the replica exits. In order of preference.
  */
 const healths = ['ready', 'listening', 'draining', 'down'] as const;
 export type Health = (typeof healths)[number];
@@ -40,20 +40,19 @@ interface Replica {
   service: string;
   port: number;
   health: Health;
-  /** When it was tried last: the number of that try. */
-  turn: number;
+  /** The sequence number of the last request. */
+  lastUsed: number;
 }
 
 const host = '127.0.0.1';
-/** Between two looks at a replica that is ready; one that is not is looked at more often. */
 const checkIntervalMs = 250;
 const checkIntervalNotReadyMs = 100;
 const checkTimeoutMs = 2000;
-const answerTimeoutMs = 60_000;
+const responseTimeoutMs = 60_000;
 const closeTimeoutMs = 1000;
 const retryAfterSeconds = 1;
 
-let turns = 0;
+let requests = 0;
 
 /** The routes of an Ingress, longest path first. Throws when it has a path of a type other than Prefix. */
 export function readRoutes(ingressYaml: string): Route[] {
@@ -72,45 +71,49 @@ export function servicesOf(routes: Route[]): string[] {
   return [...new Set(routes.map(({ service }) => service))].sort();
 }
 
-/** The port that `PORT` names, or else the usual one. Throws when that is no port. */
-export function readPort(usual: number): number {
-  const port = Number(process.env.PORT ?? usual);
+/** The port in `PORT`, or the default. Throws when it is not a port. */
+export function readPort(defaultPort: number): number {
+  const port = Number(process.env.PORT ?? defaultPort);
   if (Number.isInteger(port) && port >= 1 && port <= 65535) return port;
-  throw new Error(`PORT is ${process.env.PORT}: set it to a number from 1 to 65535`);
+  throw new Error(`PORT is ${process.env.PORT}: set it to an integer between 1 and 65535`);
 }
 
 /**
- * Listens on 127.0.0.1 and sends each request to one of the replicas of the service that its route names. Rejects when
- * the port cannot be listened on, with an Error of one line.
+ * Listens on 127.0.0.1 and sends each request to a replica of the service in its route. Rejects with an Error of one line
+ * when it cannot listen on the port.
  */
 export async function startGateway(options: {
   port: number;
   routes: Route[];
   replicas: { service: string; port: number }[];
-  /** What it does itself, by method and path (`POST /sandbox/reset`); answered with 204 when it is done. */
+  /** The requests that it handles itself with 204, by method and path (`POST /sandbox/reset`). */
   commands?: Record<string, () => Promise<void>>;
 }): Promise<Gateway> {
-  const replicas = options.replicas.map(({ service, port }): Replica => ({ service, port, health: 'down', turn: 0 }));
+  const replicas = options.replicas.map(({ service, port }): Replica => ({
+    service,
+    port,
+    health: 'down',
+    lastUsed: 0,
+  }));
   const agent = new http.Agent({ keepAlive: true });
   const serve = (request: IncomingMessage, response: ServerResponse) => {
-    // While the gateway closes, a connection ends with its answer.
+    // Close connections after the response while the gateway shuts down.
     if (!server.listening) response.shouldKeepAlive = false;
     const route = findRoute(options.routes, request);
     const command = options.commands?.[`${request.method} ${pathOf(request)}`];
     if (!request.headers.host) sendProblem(request, response, 400, 'The request has no Host header.');
-    else if (command) void obey(request, response, command);
+    else if (command) void runCommand(request, response, command);
     else if (!route) sendProblem(request, response, 404, 'The gateway has no route for this host and path.');
-    else void dispatch(request, response, inTurn(replicas, route.service), agent);
+    else void dispatch(request, response, candidates(replicas, route.service), agent);
   };
-  const refuse = (request: IncomingMessage, response: ServerResponse, { status, message }: HttpError) => {
+  const reject = (request: IncomingMessage, response: ServerResponse, { status, message }: HttpError) => {
     sendProblem(request, response, status, message);
   };
-  // The bounds of the services, and their judgement of what is a request: so none means another thing behind it.
-  const server = createHttpServer({ serve, reject: refuse });
+  // The HTTP parser and limits of the services: both must agree where a request ends (request smuggling).
+  const server = createHttpServer({ serve, reject });
   server.listen(options.port, host);
   await once(server, 'listening').catch((error: unknown) => {
-    const reason =
-      (error as NodeJS.ErrnoException).code === 'EADDRINUSE' ? 'taken' : `not to be had (${String(error)})`;
+    const reason = (error as NodeJS.ErrnoException).code === 'EADDRINUSE' ? 'taken' : `unavailable (${String(error)})`;
     throw new Error(`port ${options.port} is ${reason}: stop what uses it, or set PORT to another one`, {
       cause: error,
     });
@@ -120,7 +123,7 @@ export async function startGateway(options: {
 
   return {
     port: (server.address() as AddressInfo).port,
-    ready: () => servicesOf(options.routes).every((service) => inTurn(replicas, service)[0]?.health === 'ready'),
+    ready: () => servicesOf(options.routes).every((service) => candidates(replicas, service)[0]?.health === 'ready'),
     async close() {
       stopChecks.abort();
       const limit = setTimeout(() => {
@@ -133,7 +136,11 @@ export async function startGateway(options: {
   };
 }
 
-async function obey(request: IncomingMessage, response: ServerResponse, command: () => Promise<void>): Promise<void> {
+async function runCommand(
+  request: IncomingMessage,
+  response: ServerResponse,
+  command: () => Promise<void>,
+): Promise<void> {
   try {
     request.resume();
     await command();
@@ -143,7 +150,7 @@ async function obey(request: IncomingMessage, response: ServerResponse, command:
   }
 }
 
-/** Asks a replica how it is. */
+/** Reads `/health` of a replica. */
 export async function checkHealth(port: number): Promise<Health> {
   const signal = AbortSignal.timeout(checkTimeoutMs);
   const answer = await fetch(`http://${host}:${port}/health`, { signal }).catch(() => undefined);
@@ -153,7 +160,7 @@ export async function checkHealth(port: number): Promise<Health> {
   return answer.headers.get('connection') === 'close' ? 'draining' : 'listening';
 }
 
-/** Looks after a replica until the signal comes. Resolves when it was looked at once. */
+/** Checks a replica until the signal aborts. Resolves after the first check. */
 async function keepChecking(replica: Replica, signal: AbortSignal): Promise<void> {
   replica.health = await checkHealth(replica.port);
   void (async () => {
@@ -165,53 +172,58 @@ async function keepChecking(replica: Replica, signal: AbortSignal): Promise<void
   })();
 }
 
-/** The replicas to try: the healthiest first, and of these who had the last turn last. */
-function inTurn(replicas: Replica[], service: string): Replica[] {
+/** The replicas to try: the healthiest first, then the least recently used. */
+function candidates(replicas: Replica[], service: string): Replica[] {
   return replicas
     .filter((replica) => replica.service === service && replica.health !== 'down')
-    .sort((a, b) => healths.indexOf(a.health) - healths.indexOf(b.health) || a.turn - b.turn);
+    .sort((a, b) => healths.indexOf(a.health) - healths.indexOf(b.health) || a.lastUsed - b.lastUsed);
 }
 
-/** Tries one replica after the other until one has answered. */
+/** Tries the replicas in order until one responds. */
 async function dispatch(
   request: IncomingMessage,
   response: ServerResponse,
   replicas: Replica[],
   agent: http.Agent,
 ): Promise<void> {
-  // Sent twice it does no harm, and there is no body that is gone after the first time.
-  const repeatable =
+  // Safe methods without a body can be retried.
+  const retryable =
     ['GET', 'HEAD', 'OPTIONS'].includes(request.method ?? '') &&
     request.headers['content-length'] === undefined &&
     request.headers['transfer-encoding'] === undefined;
-  let connections = repeatable ? agent : false;
+  let connections = retryable ? agent : false;
   for (const replica of replicas) {
-    replica.turn = ++turns;
+    replica.lastUsed = ++requests;
     const outcome = await forward(request, response, replica, connections);
-    if (outcome === 'answered') return;
-    if (outcome === 'lost' && !repeatable) {
-      sendProblem(request, response, 502, 'The service was lost before it answered: look whether the change was made.');
+    if (outcome === 'responded') return;
+    if (outcome === 'lost' && !retryable) {
+      sendProblem(
+        request,
+        response,
+        502,
+        'The connection to the service was lost before it responded: check whether the change was made.',
+      );
       return;
     }
-    // A new connection: a kept one may break only because the replica closed it as idle.
+    // Retry on a new connection: the replica may have closed the idle one.
     connections = false;
   }
   response.setHeader('Retry-After', retryAfterSeconds);
-  sendProblem(request, response, 503, 'No replica of the service can be reached.');
+  sendProblem(request, response, 503, 'No replica of the service is reachable.');
 }
 
 /**
- * Sends a request to a replica and its answer to the client. `refused`: the replica got nothing of it. `lost`: it may
- * have got all of it, but there was no answer. An answer that breaks off midway breaks off the client's connection.
+ * Forwards a request to a replica and its response to the client. `refused`: the replica received nothing. `lost`: it may
+ * have received the request, but did not respond. An incomplete response aborts the client's connection.
  */
 function forward(
   request: IncomingMessage,
   response: ServerResponse,
   replica: Replica,
   connections: http.Agent | false,
-): Promise<'answered' | 'refused' | 'lost'> {
+): Promise<'responded' | 'refused' | 'lost'> {
   const upstream = http.request({
-    ...{ host, port: replica.port, agent: connections, timeout: answerTimeoutMs },
+    ...{ host, port: replica.port, agent: connections, timeout: responseTimeoutMs },
     ...{ method: request.method, path: request.url, headers: forwardedHeaders(request) },
   });
   const abandon = () => upstream.destroy();
@@ -227,12 +239,12 @@ function forward(
     upstream.on('error', (error: NodeJS.ErrnoException) => {
       response.off('close', abandon);
       if (response.headersSent || response.destroyed) {
-        resolve('answered');
+        resolve('responded');
         return;
       }
       if (refusal) {
         sendProblem(request, response, refusal.status, refusal.message);
-        resolve('answered');
+        resolve('responded');
         return;
       }
       const refused = error.code === 'ECONNREFUSED';
@@ -244,15 +256,15 @@ function forward(
       answer.pipe(response);
       answer.on('close', () => {
         if (!answer.complete) response.destroy();
-        // The rest of a body that the replica did not want to read.
+        // Discard the rest of a body that the replica did not read.
         request.unpipe(upstream).resume();
-        resolve('answered');
+        resolve('responded');
       });
     });
   });
 }
 
-/** A body stays unread until there is a replica to take it, so that a refused request can go to the next one. */
+/** Reads the body only after the replica is connected, so that a refused request can go to the next one. */
 function sendBody(
   request: IncomingMessage,
   response: ServerResponse,
@@ -271,7 +283,7 @@ function sendBody(
   );
 }
 
-/** What a client claims about other hops is dropped: this is the first one. */
+/** Replaces forwarding headers of the client: this is the first hop. */
 function forwardedHeaders({ rawHeaders, headers, socket }: IncomingMessage): string[] {
   return [
     ...endToEnd(rawHeaders, /^(x-forwarded-.*|forwarded|expect)$/i),
@@ -282,8 +294,8 @@ function forwardedHeaders({ rawHeaders, headers, socket }: IncomingMessage): str
 }
 
 /**
- * Headers without those that are for one hop only (RFC 9110, section 7.6.1). The framing of the body stays as it is, even
- * where `Connection` names it: without it, the body would be read as the next request.
+ * Removes hop-by-hop headers (RFC 9110, section 7.6.1). Keeps the headers that frame the body even if `Connection` names
+ * them: otherwise the body would be parsed as the next request.
  */
 function endToEnd(rawHeaders: string[], alsoWithout = /^$/): string[] {
   const pairs = rawHeaders.flatMap((name, i) => (i % 2 === 0 ? [[name, rawHeaders[i + 1] ?? ''] as const] : []));
@@ -316,7 +328,7 @@ function sendProblem(request: IncomingMessage, response: ServerResponse, status:
   request.resume();
 }
 
-/** The parts of a Kubernetes Ingress (networking.k8s.io/v1) that the gateway reads. */
+/** The used parts of a Kubernetes Ingress (networking.k8s.io/v1). */
 interface Ingress {
   spec: {
     rules: {

@@ -1,4 +1,4 @@
-/** What `npm start` shows: each line behind the name of who wrote it, coloured by service on a terminal. */
+/** The output of `npm start`: each line after the name of the process that wrote it, coloured on a terminal. */
 import { basename } from 'node:path';
 import { styleText } from 'node:util';
 import { prettyFactory } from 'pino-pretty';
@@ -16,15 +16,15 @@ const pretty = prettyFactory({
   translateTime: 'SYS:HH:MM:ss',
 });
 
-// The terminal may be closed before everything has stopped.
+// The terminal may close before everything has stopped.
 process.stdout.on('error', () => undefined);
 
-/** Says something in the launcher's own name. */
+/** Prints a line of the launcher. */
 export function say(text: string): void {
   printLine(launcher, 'bold', text);
 }
 
-/** Prints a line that a replica wrote: of pino's JSON what a reader needs, anything else as it is. */
+/** Prints a line of a replica: pino's JSON as readable text, anything else unchanged. */
 export function printLine(name: string, style: Style, line: string): void {
   const prefix = name.padEnd(nameWidth);
   for (const each of readable(line).split('\n')) {
@@ -32,7 +32,7 @@ export function printLine(name: string, style: Style, line: string): void {
   }
 }
 
-/** What a service writes; of a request, the fields after `err`. */
+/** A log entry of a service. The fields after `err` describe a request. */
 interface Entry {
   level: number;
   msg?: string;
@@ -60,7 +60,7 @@ function readable(line: string): string {
     entry = { ...rest, msg: [method, path, status, `${durationMs} ms`, operation, requestId].join(' ') };
   }
   if (entry.err && entry.level < errorLevel) {
-    // What the service expects to happen needs no stack.
+    // Expected errors need no stack.
     const { err, ...rest } = entry;
     entry = { ...rest, msg: `${entry.msg}: ${err.message}` };
   }

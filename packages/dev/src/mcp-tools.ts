@@ -1,32 +1,32 @@
-/** The operations of the contracts as tools of the Model Context Protocol, in the contracts' words and schemas. */
+/** The operations of the contracts as tools of the Model Context Protocol. */
 import { join } from 'node:path';
 import type { Tool } from '@modelcontextprotocol/server';
 import { bundleContract, root, services } from './repository.ts';
 
-export interface Offer {
+export interface Toolset {
   version: string;
-  /** What the contracts say of themselves, in Markdown. */
+  /** The descriptions of the contracts, in Markdown. */
   instructions: string;
   operations: Operation[];
 }
 
-/** A tool, and how it is done over HTTP. */
+/** A tool and its HTTP request. */
 export interface Operation {
   tool: Tool;
   method: string;
   /** From the root of the system: `/user/users/{userId}`. */
   path: string;
   parameters: Part[];
-  /** Of the request's body, when there is one. */
+  /** The media type of the request body. */
   mediaType: string | undefined;
-  /** What its success means. */
+  /** The description of the successful response. */
   success: string;
-  /** What the answer then has. */
+  /** The headers of the successful response. */
   headers: Part[];
   hasBody: boolean;
 }
 
-/** Of a request or an answer: a parameter, a header or the body. */
+/** A parameter, header or body of a request or response. */
 export interface Part {
   name: string;
   in: string;
@@ -36,10 +36,10 @@ export interface Part {
 
 export type Json = Record<string, unknown>;
 
-/** The headers that are of use to an agent; the others are for caches, logs and event streams. */
-const offeredHeaders = ['If-Match', 'Idempotency-Key', 'ETag', 'Idempotent-Replayed'];
+/** The headers that an agent uses; the others are for caches, logs and event streams. */
+const exposedHeaders = ['If-Match', 'Idempotency-Key', 'ETag', 'Idempotent-Replayed'];
 
-/** What the methods mean (RFC 9110, section 9.2); a POST of these contracts only adds. */
+/** The semantics of the methods (RFC 9110, section 9.2). A POST of these contracts only adds. */
 const annotations = {
   get: { readOnlyHint: true, openWorldHint: false },
   post: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false },
@@ -49,14 +49,16 @@ const annotations = {
 type Method = keyof typeof annotations;
 const methods = Object.keys(annotations) as Method[];
 
-/** Makes them of `api/`. Throws when a contract cannot be read, with an Error that names the place. */
-export async function readOffer(): Promise<Offer> {
+/** Reads `api/`. Throws an Error with the location when a contract cannot be read. */
+export async function readToolset(): Promise<Toolset> {
   const contracts = await Promise.all(services.map(readContract));
   const operations = contracts.flatMap((contract) => contract.operations);
   const ids = operations.map(({ operationId }) => operationId);
   // Both contracts have `getHealth`.
   const nameOf = ({ operationId, service }: ContractOperation) =>
-    ids.indexOf(operationId) === ids.lastIndexOf(operationId) ? operationId : `${operationId}Of${inCapitals(service)}`;
+    ids.indexOf(operationId) === ids.lastIndexOf(operationId)
+      ? operationId
+      : `${operationId}Of${toPascalCase(service)}`;
   return {
     version: contracts[0]?.info.version ?? '',
     instructions: contracts.map(({ info }) => info.description).join('\n'),
@@ -64,8 +66,7 @@ export async function readOffer(): Promise<Offer> {
   };
 }
 
-/** `UserService`. */
-function inCapitals(service: string): string {
+function toPascalCase(service: string): string {
   return service.replace(/(?:^|-)(\w)/g, (_match, letter: string) => letter.toUpperCase());
 }
 
@@ -86,14 +87,14 @@ async function readContract(service: string): Promise<{ info: Contract['info']; 
 
 function operationOf(operation: ContractOperation, name: string): Operation {
   const { method, path, summary, description, requestBody, responses } = operation;
-  const parameters = operation.parameters.filter(isOffered).map(partOf);
+  const parameters = operation.parameters.filter(isExposed).map(partOf);
   const [mediaType, content] = Object.entries(requestBody?.content ?? {})[0] ?? [];
-  const [, answer] = Object.entries(responses).find(([status]) => status.startsWith('2')) ?? [];
-  const headers = Object.entries(answer?.headers ?? {})
+  const [, response] = Object.entries(responses).find(([status]) => status.startsWith('2')) ?? [];
+  const headers = Object.entries(response?.headers ?? {})
     .map(([name, header]) => ({ ...header, name, in: 'header' }))
-    .filter(isOffered)
+    .filter(isExposed)
     .map(partOf);
-  const json = answer?.content?.['application/json'];
+  const json = response?.content?.['application/json'];
   const body = (schema: Json, required = true): Part => ({ name: 'body', in: 'body', required, schema: plain(schema) });
   return {
     tool: {
@@ -102,19 +103,18 @@ function operationOf(operation: ContractOperation, name: string): Operation {
       ...(json && { outputSchema: objectOf([...headers, body(json.schema)]) }),
     },
     ...{ method: method.toUpperCase(), path, parameters, mediaType },
-    ...{ success: answer?.description ?? '', headers, hasBody: json !== undefined },
+    ...{ success: response?.description ?? '', headers, hasBody: json !== undefined },
   };
 }
 
-function isOffered(parameter: Parameter): boolean {
-  return parameter.in !== 'header' || offeredHeaders.includes(parameter.name);
+function isExposed(parameter: Parameter): boolean {
+  return parameter.in !== 'header' || exposedHeaders.includes(parameter.name);
 }
 
 function partOf({ name, in: place, required = false, description, example, schema }: Parameter): Part {
   return { name, in: place, required, schema: plain({ ...schema, description, example }) };
 }
 
-/** The JSON Schema of an object with these parts. */
 function objectOf(parts: Part[]): Tool['inputSchema'] {
   return {
     type: 'object',
@@ -124,7 +124,7 @@ function objectOf(parts: Part[]): Tool['inputSchema'] {
   } as Tool['inputSchema'];
 }
 
-/** OpenAPI's `example` as JSON Schema knows it. */
+/** Replaces OpenAPI's `example` by JSON Schema's `examples`. */
 function plain(schema: Json): Json {
   return JSON.parse(JSON.stringify(schema), (_key, value: unknown) => {
     if (typeof value !== 'object' || value === null || !('example' in value)) return value;
@@ -133,7 +133,7 @@ function plain(schema: Json): Json {
   }) as Json;
 }
 
-/** The parts of an OpenAPI document that are read here, with what they refer to in place. */
+/** The used parts of a dereferenced OpenAPI document. */
 interface Contract {
   info: { version: string; description: string };
   servers: { url: string }[];
@@ -165,7 +165,6 @@ interface Parameter {
   schema: Json;
 }
 
-/** An operation, with where it is. */
 interface ContractOperation extends DocumentOperation {
   service: string;
   method: Method;

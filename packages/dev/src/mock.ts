@@ -1,8 +1,8 @@
 /**
- * `npm run mock`: answers from the examples of the contracts, to build a frontend on. Prism mocks each contract, behind
- * the gateway's routes on one port: `PORT`, 4010 by default. Until Ctrl-C.
+ * `npm run mock`: serves the examples of the contracts, for frontend development, until Ctrl-C. Prism mocks each contract
+ * behind the gateway, on `PORT`, 4010 by default.
  *
- * Exits with 0 when it was told to stop, and with 1 and one line on standard error when something cannot start.
+ * Exits with 0 after a signal, and with 1 and one line on standard error when something cannot start.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -36,15 +36,15 @@ await runUntilStopped({
 async function start(stopped: AbortSignal): Promise<void> {
   const port = readPort(4010);
   const routes = readRoutes(await readFile(join(root, 'kubernetes/ingress.yaml'), 'utf8'));
-  const places: { service: string; port: number }[] = [];
-  for (const service of servicesOf(routes)) places.push({ service, port: await getPort() });
+  const replicas: { service: string; port: number }[] = [];
+  for (const service of servicesOf(routes)) replicas.push({ service, port: await getPort() });
   const contracts = new Map<string, Contract>();
-  for (const { service } of places) contracts.set(service, await readContract(service));
+  for (const { service } of replicas) contracts.set(service, await readContract(service));
   const all = [...routes, ...routesInside(contracts)].sort((one, other) => other.path.length - one.path.length);
-  running.gateway = await startGateway({ port, routes: all, replicas: places });
+  running.gateway = await startGateway({ port, routes: all, replicas });
   running.folder = await mkdtemp(join(tmpdir(), 'task-manager-mock-'));
   const operations: string[] = [];
-  for (const { service, port } of places) {
+  for (const { service, port } of replicas) {
     const contract = contracts.get(service) as Contract;
     const file = join(running.folder, `${service}.json`);
     await writeFile(file, JSON.stringify(withServerPaths(contract), without422));
@@ -64,7 +64,7 @@ function mock(service: string, contract: string, port: number): Replica {
     environment: process.env,
     print,
     onEnd(reason) {
-      print(`ended by itself (${reason}): it is started again`);
+      print(`exited unexpectedly (${reason}): restarting it`);
     },
   });
 }
@@ -73,14 +73,14 @@ async function readContract(service: string): Promise<Contract> {
   return parse(await readFile(join(root, 'generated', `${service}.yaml`), 'utf8')) as Contract;
 }
 
-/** A service is reached without its prefix too, as inside the cluster: `/users`. What both have is the task service's. */
+/** Routes without the prefix of the service, as inside the cluster: `/users`. A path of both is the task service's. */
 function routesInside(contracts: Map<string, Contract>): Route[] {
   return [...contracts].flatMap(([service, { paths }]) =>
     Object.keys(paths).map((path) => ({ host: 'localhost', path: path.replace(/\/\{.*/, ''), service })),
   );
 }
 
-/** The contract with the paths of its `servers` before its own, which Prism overlooks: `/user/users` and `/users`. */
+/** Prefixes each path with the paths of `servers`, which Prism ignores: `/user/users` and `/users`. */
 function withServerPaths(contract: Contract): Contract {
   const paths = contract.servers.flatMap((server) =>
     Object.entries(contract.paths).map(([path, item]) => [pathUnder(server, path), item] as const),
@@ -88,12 +88,12 @@ function withServerPaths(contract: Contract): Contract {
   return { ...contract, paths: Object.fromEntries(paths) };
 }
 
-/** Prism answers an invalid request with 422 where there is one; the services do with 400, and with 422 a reused key. */
+/** Prism prefers 422 for invalid requests; the services return 400, and 422 only for a reused key. */
 function without422(name: string, value: unknown): unknown {
   return name === '422' ? undefined : value;
 }
 
-/** `GET /user/users  List users`, for each operation. */
+/** A line per operation: `GET /user/users  List users`. */
 function operationsOf({ servers: [outside], paths }: Contract): string[] {
   return Object.entries(paths).flatMap(([path, item]) =>
     Object.entries(item)
@@ -111,13 +111,13 @@ function pathUnder(server: Contract['servers'][0] | undefined, path: string): st
 
 function printOperations(url: string, operations: string[]): void {
   console.log(`
-The mocks answer from the examples of the contracts, on ${url}:
+The mocks are running at ${url}, with the examples of the contracts:
 
   ${operations.join('\n  ')}
 
   curl ${url}/user/users
   curl ${url}/tasks -H "Content-Type: application/json" -d '{"title":"Buy milk"}'
-  curl ${url}/tasks -H "Prefer: code=503"        any answer that the contract has
+  curl ${url}/tasks -H "Prefer: code=503"        any response in the contract
 
 Ctrl-C stops them.
 `);

@@ -1,8 +1,8 @@
 /**
- * `npm run sandbox`: the real services on a throw-away database that begins with the examples of the contracts, until
- * Ctrl-C. What is created stays until `POST /sandbox/reset` or the end. `PORT` is 4020 by default.
+ * `npm run sandbox`: runs the services on a temporary database that starts with the examples of the contracts, until
+ * Ctrl-C. `POST /sandbox/reset` restores the examples. `PORT` is 4020 by default.
  *
- * Exits with 0 when it was told to stop, and with 1 and one line on standard error when something cannot start.
+ * Exits with 0 after a signal, and with 1 and one line on standard error when something cannot start.
  */
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -22,12 +22,12 @@ export interface Sandbox {
   kill(): void;
 }
 
-/** Resolves when it can serve. Throws an Error of one line, and leaves nothing behind. */
+/** Resolves when the services are ready. Throws an Error of one line, after cleaning up. */
 export async function startSandbox(
   { port, print }: Pick<SystemOptions, 'port' | 'print'>,
   stopped: AbortSignal = new AbortController().signal,
 ): Promise<Sandbox> {
-  // A server of the user's own is not to be thrown away.
+  // Never truncate the tables of the user's own server.
   delete process.env.POSTGRES_HOST;
   const dataDir = await mkdtemp(join(tmpdir(), 'task-manager-sandbox-'));
   // Started by root, PostgreSQL runs as another user.
@@ -76,16 +76,16 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
 
 function printHelp(url: string): void {
   console.log(`
-The sandbox runs: the real services with the contracts' examples, on ${url}
+The sandbox is running at ${url}: the services, with the examples of the contracts.
 
-  ${url}/         pages and API reference of the task service
-  ${url}/user/    those of the user service
-  ${url}/docs     both on one page
+  ${url}/         task service: pages and API reference
+  ${url}/user/    user service: pages and API reference
+  ${url}/docs     API reference of both
 
   curl ${url}/tasks
   curl ${url}/tasks -H "Content-Type: application/json" -d '{"title":"Buy milk"}'
-  curl -X POST ${url}/sandbox/reset       begin again with the examples
+  curl -X POST ${url}/sandbox/reset       restore the examples
 
-Ctrl-C stops it and throws the data away.
+Ctrl-C stops it and deletes the data.
 `);
 }

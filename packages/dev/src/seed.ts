@@ -1,4 +1,4 @@
-/** The data of the sandbox: what the contracts show in the examples of their lists. */
+/** The data of the sandbox: the examples of the contracts' lists. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -6,13 +6,13 @@ import { parse } from 'yaml';
 import type { Database } from './database.ts';
 import { root } from './repository.ts';
 
-/** Where the items of a list are kept, and what the feed says when one was made and when it was changed. */
+/** The table of each list, and the types of the events for a created and a changed item. */
 const lists = [
-  { service: 'task-service', page: 'TaskPage', table: 'tasks', made: 'task.created', changed: 'task.updated' },
-  { service: 'user-service', page: 'UserPage', table: 'users', made: 'user.registered', changed: 'user.updated' },
+  { service: 'task-service', page: 'TaskPage', table: 'tasks', created: 'task.created', changed: 'task.updated' },
+  { service: 'user-service', page: 'UserPage', table: 'users', created: 'user.registered', changed: 'user.updated' },
 ];
 
-/** Replaces all that the services keep in this database by the examples, as if made and changed when these say. */
+/** Replaces all rows of the services by the examples, with events at the times that these name. */
 export async function seed({ environmentOf }: Database): Promise<void> {
   for (const list of lists) {
     const { POSTGRES_HOST: host, POSTGRES_PORT: port, POSTGRES_DB: database, ...role } = environmentOf(list.service);
@@ -29,7 +29,7 @@ export async function seed({ environmentOf }: Database): Promise<void> {
   }
 }
 
-async function seedList(client: pg.Client, { service, page, table, made, changed }: (typeof lists)[number]) {
+async function seedList(client: pg.Client, { service, page, table, created, changed }: (typeof lists)[number]) {
   const schema = service.replaceAll('-', '_');
   await client.query(`truncate ${schema}.${table}, ${schema}.events, ${schema}.idempotency_keys`);
   const items = (await examplesOf(service, page)).sort((one, other) => (one.id < other.id ? -1 : 1));
@@ -44,7 +44,7 @@ async function seedList(client: pg.Client, { service, page, table, made, changed
      select case number when 1 then $1 else $2 end, id, number, case number when 1 then created_at else updated_at end as time
      from ${schema}.${table}, generate_series(1, version) as number
      order by time`,
-    [made, changed],
+    [created, changed],
   );
   if (!columns.includes('assignee_id')) return;
   await client.query(`truncate ${schema}.assignees`);
@@ -68,7 +68,7 @@ function toRow(item: Item): Record<string, unknown> {
   return Object.fromEntries(Object.entries(item).map(([name, value]) => [toColumn(name), value]));
 }
 
-/** `createdAt` is kept in `created_at`. */
+/** `createdAt` → `created_at`. */
 function toColumn(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

@@ -1,19 +1,19 @@
 /**
- * `npm start`: PostgreSQL, two replicas of each service and the gateway, until Ctrl-C. `--watch` (`npm run dev`) restarts
- * a service when its source or contract changes. Environment:
+ * `npm start`: runs PostgreSQL, two replicas of each service and the gateway, until Ctrl-C. `--watch` (`npm run dev`)
+ * restarts a service when its source or contract changes. Environment:
  *
- * - `PORT`: of the gateway; 8080. The other ports move with it, so that two copies run side by side;
- * - `DATA_DIR`: where the embedded PostgreSQL keeps its data; `.data`;
- * - `POSTGRES_HOST` and the other `POSTGRES_*`: use that server and start none;
- * - what the services read, such as `LOG_LEVEL`.
+ * - `PORT`: the port of the gateway, 8080 by default. The other ports move with it, so that two copies can run;
+ * - `DATA_DIR`: the data folder of the embedded PostgreSQL, `.data` by default;
+ * - `POSTGRES_HOST` and the other `POSTGRES_*`: use this server instead of the embedded one;
+ * - the settings of the services, such as `LOG_LEVEL`.
  *
- * Exits with 0 when it was told to stop, and with 1 and one line on standard error when something cannot start.
+ * Exits with 0 after a signal, and with 1 and one line on standard error when something cannot start.
  */
 import { join, resolve } from 'node:path';
 import { readPort, servicesOf } from './gateway.ts';
 import { printLine } from './log.ts';
 import { root } from './repository.ts';
-import { System, type Running } from './system.ts';
+import { System, type RunningSystem } from './system.ts';
 import { runUntilStopped } from './command.ts';
 import { watchSources } from './watch.ts';
 
@@ -35,11 +35,11 @@ await runUntilStopped({
   kill: () => system?.kill(),
 });
 
-function printTable({ url, routes, replicas, database }: Running): void {
+function printTable({ url, routes, replicas, database }: RunningSystem): void {
   const [line, ...more] = database.description;
   const rows = [
     ...routes.toReversed().map(({ service, path }) => [service, `${url}${path}/`, 'pages and API reference']),
-    ['docs', `${url}/docs`, 'both on one page'],
+    ['docs', `${url}/docs`, 'API reference of both'],
     ...replicas.map(({ name, port, metricsPort, pid }) => [
       ...[name, `http://localhost:${port}/`],
       `process ${pid()}, metrics http://localhost:${metricsPort}/metrics`,
@@ -47,8 +47,10 @@ function printTable({ url, routes, replicas, database }: Running): void {
     ['PostgreSQL', line],
     ...more.map((line) => ['', line]),
   ];
-  const lines = rows.map(([name = '', place = '', what = '']) =>
-    `  ${name.padEnd(16)}${place.padEnd(29)} ${what}`.trimEnd(),
+  const lines = rows.map(([name = '', address = '', details = '']) =>
+    `  ${name.padEnd(16)}${address.padEnd(29)} ${details}`.trimEnd(),
   );
-  console.log(`\nTask Manager runs: open ${url}/ in a browser.\n\n${lines.join('\n')}\n\nCtrl-C stops everything.\n`);
+  console.log(
+    `\nTask Manager is running: open ${url}/ in a browser.\n\n${lines.join('\n')}\n\nCtrl-C stops everything.\n`,
+  );
 }

@@ -1,36 +1,36 @@
-/** Replicas: processes that are started again when they end by themselves. */
+/** Replicas: processes that are restarted when they exit unexpectedly. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 
 export interface Replica {
-  /** The process that runs now. */
+  /** The id of the current process. */
   pid: () => number | undefined;
-  /** Ends the process and starts a new one, which runs what was built meanwhile. */
+  /** Stops the process and starts a new one, which runs the current build. */
   restart(): Promise<void>;
-  /** Ends the process, once it has finished what it had begun or after a limit. */
+  /** Sends SIGTERM, and SIGKILL after a timeout. */
   stop(): Promise<void>;
-  /** Ends the process at once. */
+  /** Sends SIGKILL. */
   kill(): void;
 }
 
 export interface Program {
-  /** What Node runs: a file, and what it is called with. */
+  /** The arguments of Node: a file and its own arguments. */
   command: string[];
   environment: Record<string, string | undefined>;
-  /** Called with each line that it writes. */
+  /** Called with each line of its output. */
   print: (line: string) => void;
-  /** Called each time it ends by itself, with the reason: its code or signal, and its error. */
+  /** Called each time it exits unexpectedly, with its code or signal and its error. */
   onEnd: (reason: string) => void;
 }
 
-const pauseMs = 500;
-/** After one that ended soon: its start may fail again and again, and its reason should stay readable. */
-const longPauseMs = 5000;
+const restartDelayMs = 500;
+/** After an early exit: the start may keep failing, and its reason should stay readable. */
+const longRestartDelayMs = 5000;
 const stopTimeoutMs = 2500;
 
-/** Runs a program until `stop`; when it ends by itself it is started again after a pause. */
+/** Runs a program until `stop` and restarts it when it exits unexpectedly. */
 export function runReplica(program: Program): Replica {
   let stopped = false;
   let endedByUs: ChildProcess | undefined;
@@ -44,7 +44,7 @@ export function runReplica(program: Program): Replica {
       const relaunch = () => {
         if (!stopped && child === launched) child = launch();
       };
-      setTimeout(relaunch, Date.now() - startedAt < longPauseMs ? longPauseMs : pauseMs);
+      setTimeout(relaunch, Date.now() - startedAt < longRestartDelayMs ? longRestartDelayMs : restartDelayMs);
     });
     return launched;
   }
@@ -77,17 +77,17 @@ function spawnNode({ command, environment, print }: Program, onClose: (reason: s
   const child = spawn(process.execPath, ['--import', preload, ...command], {
     env: environment,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    // A process group of its own: Ctrl-C in the terminal is for the launcher, which stops things in order.
+    // A new process group: Ctrl-C in the terminal reaches only the launcher, which stops the replicas in order.
     detached: true,
   });
   let reason = '';
   createInterface({ input: child.stdout as Readable }).on('line', print);
   createInterface({ input: child.stderr as Readable }).on('line', (line) => {
-    // Of an error that nobody caught the message, not the stack below it.
+    // The message of an uncaught error, without its stack.
     if (/^[^\s}]/.test(line) && !line.startsWith('Node.js v')) reason = `: ${line}`;
     print(line);
   });
-  // `close`, unlike `exit`, comes after the last line.
+  // `close`, unlike `exit`, is emitted after the last line.
   child.once('close', (code, signal) => {
     onClose((signal ?? `code ${code}`) + reason);
   });

@@ -1,6 +1,6 @@
 /**
- * The whole system on one machine: PostgreSQL, replicas of the services, and the gateway before them. It is what
- * `npm start` runs, and on a throw-away database the sandbox.
+ * The whole system on one machine: PostgreSQL, replicas of the services, and a gateway in front of them. `npm start` runs
+ * it on a persistent database, the sandbox on a temporary one.
  */
 import { randomInt } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -14,34 +14,34 @@ import { say, type Style } from './log.ts';
 import { root } from './repository.ts';
 import { runReplica, type Replica } from './supervisor.ts';
 
-const usualPort = 8080;
+const defaultPort = 8080;
 const readyTimeoutMs = 15_000;
 const colours = ['cyan', 'magenta', 'yellow', 'white'] as const;
 
-/** What the services are given unless the environment says otherwise. */
+/** The environment of the services, unless it is set. */
 const defaults = {
   LOG_LEVEL: 'info',
   VALIDATE_RESPONSES: 'true',
-  // Until the gateway has noticed that a replica is about to go.
+  // Time for the gateway to notice that a replica is shutting down.
   SHUTDOWN_DELAY_MS: '600',
 };
 
 export interface SystemOptions {
-  /** Of the gateway. The other ports move with it, so that two systems run side by side. */
+  /** The port of the gateway. The other ports move with it, so that two systems can run. */
   port: number;
-  /** Where the embedded PostgreSQL keeps its data. */
+  /** The data folder of the embedded PostgreSQL. */
   dataDir: string;
   replicasPerService: number;
-  /** What the gateway does itself, by method and path. */
+  /** The requests that the gateway handles itself, by method and path. */
   commands?: Record<string, () => Promise<void>>;
-  /** Called with each line that a replica writes. */
+  /** Called with each line of a replica's output. */
   print: (name: string, style: Style, line: string) => void;
 }
 
-export interface Running {
+export interface RunningSystem {
   url: string;
   routes: Route[];
-  replicas: (Replica & Place)[];
+  replicas: (Replica & ReplicaAddress)[];
   database: Database;
 }
 
@@ -49,139 +49,148 @@ export class System {
   readonly #options: SystemOptions;
   #gateway: Gateway | undefined;
   #database: Database | undefined;
-  #replicas: (Replica & Place)[] = [];
+  #replicas: (Replica & ReplicaAddress)[] = [];
 
   constructor(options: SystemOptions) {
     this.#options = options;
   }
 
-  /** Resolves when each service can serve. Throws an Error of one line; `stop` ends what had begun. */
-  async start(stopped: AbortSignal): Promise<Running> {
+  /** Resolves when each service is ready. Throws an Error of one line; call `stop` then, too. */
+  async start(stopped: AbortSignal): Promise<RunningSystem> {
     const { port, dataDir, replicasPerService, commands } = this.#options;
     const routes = readRoutes(await readFile(join(root, 'kubernetes/ingress.yaml'), 'utf8'));
     const services = servicesOf(routes);
     const unbuilt = services.find((service) => !existsSync(entryOf(service)));
     if (unbuilt) throw new Error(`services/${unbuilt} is not built: run npm run build`);
-    const places = await findPlaces(services, port, replicasPerService);
+    const addresses = await findAddresses(services, port, replicasPerService);
 
-    // The gateway first: it says at once when its port is taken, and answers 503 until a replica is ready.
-    this.#gateway = await startGateway({ port, routes, replicas: places, ...(commands && { commands }) });
+    // The gateway first: it fails at once when its port is taken, and returns 503 until a replica is ready.
+    this.#gateway = await startGateway({ port, routes, replicas: addresses, ...(commands && { commands }) });
     this.#database = await startDatabase({ dataDir, port: await freePort(5433, port), services });
     stopped.throwIfAborted();
-    await this.#startReplicas(places, this.#gateway, this.#database, stopped);
+    await this.#startReplicas(addresses, this.#gateway, this.#database, stopped);
     return { url: `http://localhost:${port}`, routes, replicas: this.#replicas, database: this.#database };
   }
 
-  /** In order: nothing new comes in, what has begun is finished, and only then the database goes. */
+  /** Closes the gateway, then drains the replicas, then stops the database. */
   async stop(): Promise<void> {
     await this.#gateway?.close();
     await Promise.all(this.#replicas.map((replica) => replica.stop()));
     await this.#database?.stop();
   }
 
-  /** Ends the replicas at once. */
+  /** Kills the replicas. */
   kill(): void {
     for (const replica of this.#replicas) replica.kill();
   }
 
-  /** One replica at a time, so that the others serve meanwhile; stops at one that does not become ready. */
+  /** Restarts one replica at a time, so that the others serve, until one does not become ready. */
   async restart(services: string[], stopped: AbortSignal): Promise<void> {
     for (const replica of this.#replicas.filter(({ service }) => services.includes(service))) {
       await replica.restart();
       const ready = await until(async () => (await checkHealth(replica.port)) === 'ready', stopped);
       if (stopped.aborted) return;
       if (!ready) {
-        say(`${replica.name} is not ready: the replicas after it were not restarted`);
+        say(`${replica.name} is not ready: the next replicas were not restarted`);
         return;
       }
     }
   }
 
   /**
-   * Resolves when the first replica of each service is ready, and the others start: on few cores the system answers
-   * sooner so. When it takes long, for a database that is away, it says so and goes on.
+   * Resolves when the first replica of each service is ready; on few cores the system is ready sooner that way. When it
+   * takes long because the database is unavailable, it prints a line and continues.
    */
-  async #startReplicas(places: Place[], gateway: Gateway, database: Database, stopped: AbortSignal): Promise<void> {
+  async #startReplicas(
+    addresses: ReplicaAddress[],
+    gateway: Gateway,
+    database: Database,
+    stopped: AbortSignal,
+  ): Promise<void> {
     let starting = true;
     let failure: string | undefined;
-    const run = (place: Place) =>
-      this.#run(place, database, (reason) => {
-        if (starting) failure ??= `${place.name} does not start (${reason})`;
-        else say(`${place.name} ended by itself (${reason}): it is started again`);
+    const run = (address: ReplicaAddress) =>
+      this.#run(address, database, (reason) => {
+        if (starting) failure ??= `${address.name} cannot start (${reason})`;
+        else say(`${address.name} exited unexpectedly (${reason}): restarting it`);
       });
-    this.#replicas = places.filter(({ number }) => number === 1).map(run);
+    this.#replicas = addresses.filter(({ number }) => number === 1).map(run);
     const ready = await until(() => {
       if (failure) throw new Error(failure);
       return gateway.ready();
     }, stopped);
     stopped.throwIfAborted();
-    if (!ready) say('not every service is ready yet: the lines above say why');
+    if (!ready) say('some services are not ready yet: see the lines above');
     starting = false;
-    this.#replicas.push(...places.filter(({ number }) => number > 1).map(run));
+    this.#replicas.push(...addresses.filter(({ number }) => number > 1).map(run));
     this.#replicas.sort((a, b) => a.name.localeCompare(b.name));
   }
 
-  #run(place: Place, database: Database, onEnd: (reason: string) => void): Replica & Place {
-    const { name, service, port, metricsPort, colour } = place;
-    // Services meet through the gateway, as in a cluster through their Services.
+  #run(address: ReplicaAddress, database: Database, onEnd: (reason: string) => void): Replica & ReplicaAddress {
+    const { name, service, port, metricsPort, colour } = address;
+    // Services call each other through the gateway, as through a Service in a cluster.
     const usersUrl = `http://localhost:${this.#options.port}/user`;
-    const places = { PORT: String(port), METRICS_PORT: String(metricsPort), USER_SERVICE_URL: usersUrl };
+    const ports = { PORT: String(port), METRICS_PORT: String(metricsPort), USER_SERVICE_URL: usersUrl };
     const replica = runReplica({
       command: commandOf(service),
-      environment: { ...defaults, ...process.env, ...database.environmentOf(service), ...places },
+      environment: { ...defaults, ...process.env, ...database.environmentOf(service), ...ports },
       print: (line) => {
         this.#options.print(name, colour, line);
       },
       onEnd,
     });
-    return { ...place, ...replica };
+    return { ...address, ...replica };
   }
 }
 
-/** Where a replica listens. */
-interface Place {
+/** A replica and its ports. */
+interface ReplicaAddress {
   name: string;
   service: string;
   number: number;
   port: number;
   metricsPort: number;
-  /** Of its name before its lines. */
+  /** The colour of its name in the output. */
   colour: (typeof colours)[number];
 }
 
-/** A free port for a system that nobody knows the ports of: for its gateway, or the first of those that it uses. */
+/** A free port for the gateway of another system, far enough from those of others. */
 export async function findPort(): Promise<number> {
   for (;;) {
-    // Below the ephemeral ports, far enough apart for a whole system, and never 10080, which fetch blocks.
+    // Below the ephemeral ports, 40 apart for a whole system, and never 10080, which fetch blocks.
     const port = 10_020 + 40 * randomInt(500);
     if ((await getPort({ port })) === port) return port;
   }
 }
 
-async function findPlaces(services: string[], gatewayPort: number, replicasPerService: number): Promise<Place[]> {
-  const places: Place[] = [];
+async function findAddresses(
+  services: string[],
+  gatewayPort: number,
+  replicasPerService: number,
+): Promise<ReplicaAddress[]> {
+  const addresses: ReplicaAddress[] = [];
   for (const [i, service] of services.entries()) {
     for (let number = 1; number <= replicasPerService; number++) {
-      places.push({
+      addresses.push({
         name: `${service}-${number}`,
         service,
         number,
-        port: await freePort(usualPort + 1 + places.length, gatewayPort),
-        metricsPort: await freePort(9464 + places.length, gatewayPort),
+        port: await freePort(defaultPort + 1 + addresses.length, gatewayPort),
+        metricsPort: await freePort(9464 + addresses.length, gatewayPort),
         colour: colours[i % colours.length] ?? 'white',
       });
     }
   }
-  return places;
+  return addresses;
 }
 
-/** As far from its usual place as the gateway is from 8080, so that two copies do not meet; any port if that is taken. */
-async function freePort(usual: number, gatewayPort: number): Promise<number> {
-  const port = usual + gatewayPort - usualPort;
+/** The default port, moved as far as the gateway's is from 8080; any free port if that is taken. */
+async function freePort(basePort: number, gatewayPort: number): Promise<number> {
+  const port = basePort + gatewayPort - defaultPort;
   return await getPort(port >= 1024 && port <= 65535 ? { port } : {});
 }
 
-/** Whether the condition came true in time, and before we were stopped. */
+/** Returns whether the condition became true before the timeout and the stop signal. */
 async function until(condition: () => boolean | Promise<boolean>, stopped: AbortSignal): Promise<boolean> {
   const deadline = Date.now() + readyTimeoutMs;
   while (!(await condition())) {
@@ -195,7 +204,7 @@ function entryOf(service: string, folder = root): string {
   return join(folder, 'services', service, 'dist/main.js');
 }
 
-/** What node is given to run a service that was built in `folder`: the flags that it has in its image, and its entry. */
+/** Node's arguments to run a service that was built in `folder`: the flags of its image and its entry point. */
 export function commandOf(service: string, folder = root): string[] {
   const dockerfile = readFileSync(join(folder, 'services/Dockerfile'), 'utf8');
   const [, command = '[]'] = /^CMD (\[.*\])$/m.exec(dockerfile) ?? [];

@@ -1,4 +1,4 @@
-/** `npm run dev`: builds what was changed and says which services it concerns. */
+/** `npm run dev`: rebuilds changed sources and restarts the services that use them. */
 import { execFile } from 'node:child_process';
 import { watch } from 'node:fs';
 import { join } from 'node:path';
@@ -6,63 +6,63 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { say } from './log.ts';
 
-/** An editor saves a file in several steps, and often several files at once. */
+/** Editors save a file in several steps, and often several files at once. */
 const settleMs = 200;
 
 /**
- * Watches the contracts, the sources and the migrations under `root` for as long as the process runs. After each change
- * that builds, `restart` is awaited with the services that it concerns; one that does not build is said and left alone.
+ * Watches the contracts, the sources and the migrations under `root` until the process ends. Calls `restart` with the
+ * affected services after each successful build, and prints the errors of a failed one.
  */
 export function watchSources(root: string, services: string[], restart: (services: string[]) => Promise<void>): void {
   const changed = new Set<string>();
   let contractChanged = false;
   let working = false;
 
-  async function work(): Promise<void> {
+  async function rebuild(): Promise<void> {
     if (working) return;
     working = true;
     while (changed.size > 0) {
       await sleep(settleMs);
-      const concerned = services.filter((service) => changed.has(service));
-      // Types first: the build reads them.
+      const affected = services.filter((service) => changed.has(service));
+      // The build reads the generated types.
       const tasks = contractChanged ? ['generate', 'build'] : ['build'];
       changed.clear();
       contractChanged = false;
-      if (await succeed(root, tasks)) {
-        say(`built; restarting ${concerned.join(' and ')}`);
-        await restart(concerned);
+      if (await runTasks(root, tasks)) {
+        say(`built; restarting ${affected.join(' and ')}`);
+        await restart(affected);
       }
     }
     working = false;
   }
 
-  function note(concerned: string[]): void {
-    for (const service of concerned) changed.add(service);
-    void work();
+  function schedule(affected: string[]): void {
+    for (const service of affected) changed.add(service);
+    void rebuild();
   }
 
   watch(join(root, 'api'), (_event, file) => {
-    // Editors keep files of their own beside the one they edit.
+    // Editors also write temporary files.
     if (!file?.endsWith('.yaml') || file.endsWith('.arazzo.yaml')) return;
     contractChanged = true;
-    // Each contract is in the docs of the whole system too.
-    note(services);
+    // Every service serves the joined docs.
+    schedule(services);
   });
   watch(join(root, 'packages/runtime/src'), { recursive: true }, () => {
-    note(services);
+    schedule(services);
   });
   for (const service of services) {
     watch(join(root, 'services', service, 'src'), { recursive: true }, () => {
-      note([service]);
+      schedule([service]);
     });
     watch(join(root, 'services', service, 'migrations'), () => {
-      note([service]);
+      schedule([service]);
     });
   }
 }
 
-/** Runs the tasks one after the other until one fails; then it says why. */
-async function succeed(root: string, tasks: string[]): Promise<boolean> {
+/** Runs the tasks in order. Prints the errors of the first that fails and returns false. */
+async function runTasks(root: string, tasks: string[]): Promise<boolean> {
   const turbo = join(root, 'node_modules/.bin/turbo');
   try {
     for (const task of tasks) {
@@ -71,16 +71,16 @@ async function succeed(root: string, tasks: string[]): Promise<boolean> {
     return true;
   } catch (error) {
     const { stdout, message } = error as { stdout?: string; message: string };
-    say(`${errorsIn(stdout ?? message)}\nnot built: what ran before goes on`);
+    say(`${errorsIn(stdout ?? message)}\nthe build failed: the services keep running the previous one`);
     return false;
   }
 }
 
-/** What a compiler or a script said, without what turbo and npm say around it. */
+/** The output of the compiler or script, without the lines of turbo and npm. */
 function errorsIn(output: string): string {
-  const around = /^(npm |> |cache miss|\s*•|\s*(Tasks|Cached|Time|Failed):|\s*$)/;
+  const noise = /^(npm |> |cache miss|\s*•|\s*(Tasks|Cached|Time|Failed):|\s*$)/;
   return output
     .split('\n')
-    .filter((line) => !around.test(line))
+    .filter((line) => !noise.test(line))
     .join('\n');
 }

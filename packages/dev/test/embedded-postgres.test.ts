@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { until } from '@task-manager/testing/processes';
 import { createDatabase, startPostgres, type Postgres } from '../src/embedded-postgres.ts';
 
 let folder: string;
@@ -31,7 +31,7 @@ describe('startPostgres', () => {
     await postgres.stop();
   });
 
-  it('makes a durable UTF-8 server that listens on this machine only', async () => {
+  it('starts a durable UTF-8 server that listens on 127.0.0.1 only', async () => {
     const settings = `select name, setting from pg_settings where name in
       ('fsync', 'full_page_writes', 'synchronous_commit', 'listen_addresses', 'unix_socket_directories', 'server_encoding')`;
     expect(Object.fromEntries((await query(postgres, settings)).map(({ name, setting }) => [name, setting]))).toEqual({
@@ -44,18 +44,18 @@ describe('startPostgres', () => {
     });
   });
 
-  it('wants a password', async () => {
+  it('rejects a connection when the password is wrong', async () => {
     const client = new pg.Client({ ...postgres, database: 'postgres', password: 'wrong' });
     await expect(client.connect()).rejects.toThrow('password authentication failed');
   });
 
-  it('is for one at a time', async () => {
+  it('throws when another process uses the data folder', async () => {
     await expect(startPostgres({ dataDir })).rejects.toThrow(
       `another npm start is using the data folder ${dataDir}: stop it, or set DATA_DIR to another folder`,
     );
   });
 
-  it('keeps what was written when it is stopped', async () => {
+  it('keeps the data when it is stopped and started', async () => {
     await postgres.stop();
     await postgres.closed;
     postgres = await startPostgres({ dataDir });
@@ -63,62 +63,65 @@ describe('startPostgres', () => {
     expect(await query(postgres, 'select * from kept')).toEqual([{ word: 'Grüße 🙂' }]);
   });
 
-  it('adopts the server that is still running after its starter was killed', async () => {
+  it('adopts the running server when its launcher was killed', async () => {
     await postgres.stop();
-    const port = await startAndBeKilled(dataDir);
+    const port = await startFromKilledLauncher(dataDir);
     postgres = await startPostgres({ dataDir });
     expect(postgres).toMatchObject({ adopted: true, port });
     expect(await query(postgres, 'select * from kept')).toEqual([{ word: 'Grüße 🙂' }]);
   });
 
-  it('starts on the same port after the server was killed, and loses nothing', async () => {
+  it('restarts on the same port without data loss when the server was killed', async () => {
     const { port } = postgres;
     const [pid] = (await readFile(join(dataDir, 'postgres/postmaster.pid'), 'utf8')).split('\n');
     await query(postgres, `insert into kept values ('acknowledged')`);
     process.kill(Number(pid), 'SIGKILL');
     await postgres.closed;
-    // Its processes hold on to its memory for a moment.
-    await until(async () => {
-      postgres = await startPostgres({ dataDir, port });
-    });
+    // The processes of a killed server hold its shared memory for a moment.
+    await until(() =>
+      startPostgres({ dataDir, port }).then(
+        (restarted) => Boolean((postgres = restarted)),
+        () => false,
+      ),
+    );
     expect(postgres).toMatchObject({ adopted: false, port });
     expect(await query(postgres, 'select * from kept')).toContainEqual({ word: 'acknowledged' });
   });
 
-  it('clears away what an interrupted first start left', async () => {
+  it('removes the leftovers of an interrupted initdb', async () => {
     await postgres.stop();
-    await mkdir(join(dataDir, 'making-abc/postgres'), { recursive: true });
+    await mkdir(join(dataDir, 'initdb-abc/postgres'), { recursive: true });
     postgres = await startPostgres({ dataDir });
     expect(await readdir(dataDir)).toEqual(['postgres']);
   });
 
-  it('says that its port is taken', async () => {
+  it('throws when its port is taken', async () => {
     const other = startPostgres({ dataDir: join(folder, 'other'), port: postgres.port });
     await expect(other).rejects.toThrow(
-      /^PostgreSQL does not start in .*other.*socket.*: see .*server\.log, or set DATA_DIR/,
+      /^PostgreSQL cannot start in .*other.*socket.*: see .*server\.log, or set DATA_DIR/,
     );
   });
 });
 
-describe('a data folder that cannot be used', () => {
-  it('is said: no PostgreSQL data', async () => {
+describe('startPostgres on an unusable data folder', () => {
+  it('throws when the folder has no PostgreSQL data', async () => {
     const dataDir = join(folder, 'foreign');
     await mkdir(join(dataDir, 'postgres'), { recursive: true });
     await expect(startPostgres({ dataDir })).rejects.toThrow(
-      `${dataDir}/postgres is no PostgreSQL data folder: remove it to begin with an empty database, or set DATA_DIR`,
+      `${dataDir}/postgres is not a PostgreSQL data folder: remove it to start with an empty database, or set DATA_DIR`,
     );
   });
 
-  it('is said: another version', async () => {
+  it('throws when the data is from another PostgreSQL version', async () => {
     const dataDir = join(folder, 'old');
     await mkdir(join(dataDir, 'postgres'), { recursive: true });
     await writeFile(join(dataDir, 'postgres/PG_VERSION'), '15\n');
     await expect(startPostgres({ dataDir })).rejects.toThrow(
-      'is of PostgreSQL 15, not 18: set DATA_DIR to another folder',
+      'is from PostgreSQL 15, not 18: set DATA_DIR to another folder',
     );
   });
 
-  it('is said: no folder', async () => {
+  it('throws when the path is a file', async () => {
     const dataDir = join(folder, 'file');
     await writeFile(dataDir, '');
     await expect(startPostgres({ dataDir })).rejects.toThrow(
@@ -126,16 +129,16 @@ describe('a data folder that cannot be used', () => {
     );
   });
 
-  it('is said: broken data', async () => {
+  it('throws when the data is damaged', async () => {
     const dataDir = join(folder, 'broken');
     await (await startPostgres({ dataDir })).stop();
     await rm(join(dataDir, 'postgres/global/pg_control'));
-    await expect(startPostgres({ dataDir })).rejects.toThrow(/^PostgreSQL does not start in .*broken.*pg_control/);
+    await expect(startPostgres({ dataDir })).rejects.toThrow(/^PostgreSQL cannot start in .*broken.*pg_control/);
   });
 
   // Only root runs the server as another user.
   const asRoot = process.getuid?.() === 0 ? it : it.skip;
-  asRoot("is replaced by a link to one elsewhere when the server's user cannot reach it", async () => {
+  asRoot("links to another folder when the server's user cannot reach it", async () => {
     const dataDir = join(folder, 'private/data');
     await mkdir(join(folder, 'private'), { mode: 0o700 });
     const first = await startPostgres({ dataDir });
@@ -147,7 +150,7 @@ describe('a data folder that cannot be used', () => {
 
     await rm(dirname(first.dataDir), { recursive: true });
     await expect(startPostgres({ dataDir })).rejects.toThrow(
-      /is gone: remove that link to begin with an empty database$/,
+      /does not exist: remove the link to start with an empty database$/,
     );
   });
 });
@@ -164,7 +167,7 @@ describe('createDatabase', () => {
     await postgres.stop();
   });
 
-  it('gives each service a schema that it finds by itself', async () => {
+  it('creates a schema on the search path of each service', async () => {
     expect(await as('task_service', 'select * from task_service.tasks')).toEqual([]);
     expect(await as('task_service', 'select * from tasks')).toEqual([]);
   });
@@ -177,11 +180,11 @@ describe('createDatabase', () => {
     ['create a schema', 'create schema mine'],
     ['create a role', 'create role mine'],
     ['read files of the server', `select pg_read_file('postmaster.pid')`],
-  ])("lets no service %s in another's place", async (_what, sql) => {
+  ])("denies a service to %s in another service's schema", async (_what, sql) => {
     await expect(as('user_service', sql)).rejects.toThrow('permission denied');
   });
 
-  it('changes nothing when it is called again', async () => {
+  it('changes nothing when the database exists', async () => {
     await createDatabase(postgres, 'team', ['task-service', 'user-service']);
     expect(await as('task_service', 'select * from tasks')).toEqual([]);
   });
@@ -197,8 +200,8 @@ async function query(postgres: Pick<Postgres, 'port' | 'user' | 'password'>, sql
   }
 }
 
-/** Answers with the port of the server. */
-async function startAndBeKilled(dataDir: string): Promise<number> {
+/** Returns the port of the server. */
+async function startFromKilledLauncher(dataDir: string): Promise<number> {
   const built = new URL('../dist/embedded-postgres.js', import.meta.url).href;
   const script = `
     const { startPostgres } = await import('${built}');
@@ -211,17 +214,4 @@ async function startAndBeKilled(dataDir: string): Promise<number> {
   const [port] = (await once(starter.stdout, 'data')) as [Buffer];
   await closed;
   return Number(port.toString());
-}
-
-async function until(attempt: () => Promise<void>): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  for (;;) {
-    try {
-      await attempt();
-      return;
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await sleep(50);
-    }
-  }
 }

@@ -2,8 +2,8 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import http, { type IncomingHttpHeaders, type RequestListener, type RequestOptions } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { converse, dial, type RawAnswer } from '@task-manager/testing/raw-http';
+import { until } from '@task-manager/testing/processes';
 import { readRoutes, startGateway, type Gateway } from '../src/gateway.ts';
 
 describe('readRoutes', () => {
@@ -14,7 +14,7 @@ describe('readRoutes', () => {
     ]);
   });
 
-  it('refuses a path of a type that it does not know', () => {
+  it('throws when a path type is not Prefix', () => {
     expect(() => readRoutes(ingress('Exact'))).toThrow('only paths of type Prefix, not Exact');
   });
 });
@@ -38,14 +38,14 @@ describe('routing', () => {
   });
 
   it.each(['task-user.local', 'Task-User.local:8080', 'localhost', 'localhost:8080', '127.0.0.1:1', '[::1]:8080'])(
-    'takes the host %s, and passes it on as it is',
+    'accepts the host %s and forwards it unchanged',
     async (host) => {
       const gateway = await gatewayOf({ 'task-service': [(req, res) => res.end(req.headers.host)] });
       expect((await ask(gateway, { headers: { host } })).body).toBe(host);
     },
   );
 
-  it('answers 404 for another host', async () => {
+  it('returns 404 when the host is unknown', async () => {
     const gateway = await gatewayOf({ 'task-service': [named('task-service')] });
     const answer = await ask(gateway, { path: '/tasks?x', headers: { host: 'example.com' } });
     expect(problemIn(answer)).toMatchObject({
@@ -57,28 +57,28 @@ describe('routing', () => {
   });
 });
 
-describe('replicas', () => {
-  it('share the requests evenly', async () => {
+describe('load balancing', () => {
+  it('distributes requests evenly', async () => {
     const gateway = await gatewayOf({ 'task-service': [named('one'), named('two'), named('three')] });
     const answers = await many(9, () => ask(gateway));
     expect(answers.filter(({ body }) => body === 'one')).toHaveLength(3);
     expect(answers.filter(({ body }) => body === 'two')).toHaveLength(3);
   });
 
-  it('skips a replica that is draining', async () => {
+  it('skips a replica when it is draining', async () => {
     const gateway = await gatewayOf({ 'task-service': [notReady('draining'), named('ready')] });
     const answers = await many(4, () => ask(gateway));
     expect(answers.map(({ body }) => body)).toEqual(['ready', 'ready', 'ready', 'ready']);
   });
 
-  it('asks one that lacks its database rather than one that is draining, and soon gone', async () => {
+  it('prefers a replica without a database to a draining one', async () => {
     const draining = notReady('draining', { Connection: 'close' });
     const gateway = await gatewayOf({ 'task-service': [draining, notReady('no database')] });
     const answers = await many(3, () => ask(gateway));
     expect(answers.map(({ body }) => body)).toEqual(['no database', 'no database', 'no database']);
   });
 
-  it('skips a replica that is down, and comes back to it', async () => {
+  it('skips a replica while it is down', async () => {
     const [one, two] = [await serve(named('one')), await serve(named('two'))];
     const gateway = await gatewayOn({ 'task-service': [one.port, two.port] });
     await one.stop();
@@ -87,12 +87,12 @@ describe('replicas', () => {
     await until(async () => (await ask(gateway)).body === 'one');
   });
 
-  it('still ask a replica that only listens when none is ready, for its own problem', async () => {
+  it('forwards to a listening replica when none is ready', async () => {
     const gateway = await gatewayOf({ 'task-service': [notReady('no database')] });
     expect(await ask(gateway)).toMatchObject({ status: 503, body: 'no database' });
   });
 
-  it('answers 503 with Retry-After when none listens', async () => {
+  it('returns 503 with Retry-After when no replica listens', async () => {
     const one = await serve(named('one'));
     const gateway = await gatewayOn({ 'task-service': [one.port] });
     await one.stop();
@@ -104,14 +104,14 @@ describe('replicas', () => {
   });
 });
 
-describe('a request that a replica does not answer', () => {
-  it.each(['GET', 'HEAD', 'OPTIONS'])('goes to the next replica when it is a %s', async (method) => {
+describe('retries', () => {
+  it.each(['GET', 'HEAD', 'OPTIONS'])('sends a %s to the next replica when the connection is lost', async (method) => {
     const gateway = await gatewayOf({ 'task-service': [dying(), named('alive')] });
     const answers = await many(4, () => ask(gateway, { method }));
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
   });
 
-  it('is not sent again when it is a POST: it may have been done', async () => {
+  it('returns 502 without a retry when the connection of a POST is lost', async () => {
     const bodies: string[] = [];
     const gateway = await gatewayOf({ 'task-service': [dying(bodies), dying(bodies)] });
     const answer = await ask(gateway, { method: 'POST', path: '/tasks' }, 'once');
@@ -119,14 +119,14 @@ describe('a request that a replica does not answer', () => {
     expect(bodies).toEqual(['once']);
   });
 
-  it('goes to the next replica with its body when the connection was refused', async () => {
+  it('sends a POST with its body to the next replica when the connection is refused', async () => {
     const [one, two] = [await serve(named('one')), await serve(echo)];
     const gateway = await gatewayOn({ 'task-service': [one.port, two.port] });
     await one.stop();
     expect((await ask(gateway, { method: 'POST' }, 'the body')).body).toBe('the body');
   });
 
-  it('is no sign against a replica when the client went away', async () => {
+  it('keeps using a replica when the client disconnects', async () => {
     let asked = 0;
     const gateway = await gatewayOf({ 'task-service': [(req, res) => (asked++ === 0 ? undefined : res.end('alive'))] });
     const request = http
@@ -139,8 +139,8 @@ describe('a request that a replica does not answer', () => {
   });
 });
 
-describe('messages', () => {
-  it('pass as they are: method, target, body, status, headers', async () => {
+describe('forwarding', () => {
+  it('forwards method, target, body, status and headers unchanged', async () => {
     const gateway = await gatewayOf({
       'task-service': [
         (req, res) => {
@@ -156,7 +156,7 @@ describe('messages', () => {
     expect(answer.body === `PUT /tasks/%41?a=%20 ${body}`).toBe(true);
   });
 
-  it('of a HEAD keep the length of the body that is not there', async () => {
+  it('keeps the Content-Length of a HEAD response', async () => {
     const gateway = await gatewayOf({
       'task-service': [(_req, res) => res.writeHead(200, { 'Content-Length': 42 }).end()],
     });
@@ -167,7 +167,7 @@ describe('messages', () => {
     });
   });
 
-  it('say where they came from, whatever the client claims', async () => {
+  it('replaces the forwarding headers of the client', async () => {
     const gateway = await gatewayOf({ 'task-service': [(req, res) => res.end(JSON.stringify(req.headers))] });
     const forged = {
       host: 'task-user.local',
@@ -185,7 +185,7 @@ describe('messages', () => {
     expect(seen).not.toHaveProperty('x-secret');
   });
 
-  it('break off for the client when they break off at the replica', async () => {
+  it('aborts the response when the replica aborts it', async () => {
     const gateway = await gatewayOf({
       'task-service': [
         (req, res) => {
@@ -197,32 +197,32 @@ describe('messages', () => {
   });
 
   it.each([
-    ['have no Host', 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n', 400],
-    ['have a length and chunks', head('Content-Length: 1', 'Transfer-Encoding: chunked'), 400],
-    ['have two lengths', head('Content-Length: 1', 'Content-Length: 2'), 400],
-    ['have another last encoding than chunked', head('Transfer-Encoding: chunked, identity'), 400],
-    ['have bare line feeds', head().replaceAll('\r\n', '\n'), 400],
-    ['have a folded header', head('X-A: b', ' c'), 400],
-    ['have a space before a colon', head('X-A : b'), 400],
-    ['have a broken chunk', `${head('Transfer-Encoding: chunked')}zz\r\n`, 400],
-    ['are nonsense', 'NONSENSE\r\n\r\n', 400],
-    ['have too long headers', head(`X-Long: ${'x'.repeat(20_000)}`), 431],
-    ['have another expectation than 100-continue', head('Expect: milk', 'Connection: close'), 417],
-  ])('that %s are refused with a problem, and never reach a replica', async (_what, message, status) => {
-    const asked: string[] = [];
-    const gateway = await gatewayOf({ 'task-service': [told(asked)] });
+    ['without a Host', 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n', 400],
+    ['with a length and chunks', head('Content-Length: 1', 'Transfer-Encoding: chunked'), 400],
+    ['with two lengths', head('Content-Length: 1', 'Content-Length: 2'), 400],
+    ['with a last encoding other than chunked', head('Transfer-Encoding: chunked, identity'), 400],
+    ['with bare line feeds', head().replaceAll('\r\n', '\n'), 400],
+    ['with a folded header', head('X-A: b', ' c'), 400],
+    ['with a space before a colon', head('X-A : b'), 400],
+    ['with an invalid chunk', `${head('Transfer-Encoding: chunked')}zz\r\n`, 400],
+    ['that is not HTTP', 'NONSENSE\r\n\r\n', 400],
+    ['with too long headers', head(`X-Long: ${'x'.repeat(20_000)}`), 431],
+    ['with an expectation other than 100-continue', head('Expect: milk', 'Connection: close'), 417],
+  ])('rejects a request %s with a problem before it reaches a replica', async (_what, message, status) => {
+    const received: string[] = [];
+    const gateway = await gatewayOf({ 'task-service': [recording(received)] });
     const answers = await converse(urlOf(gateway), message.replace('GET', 'POST') + head('X-Smuggled: yes'));
     expect(answers.map((each) => each.status)).toContain(status);
     expect(problemIn(answers[0] as RawAnswer)).toMatchObject({ status });
-    // A broken chunk is found when what comes before it is on its way.
-    expect(asked.filter((each) => !each.includes('"transfer-encoding":"chunked"'))).toEqual([]);
+    // An invalid chunk is detected after the head was forwarded.
+    expect(received.filter((each) => !each.includes('"transfer-encoding":"chunked"'))).toEqual([]);
   });
 
-  it('are one request behind it as before it, though Connection names what frames them', async () => {
+  it('forwards one request when Connection names its framing headers', async () => {
     for (const method of ['GET', 'POST', 'DELETE']) {
       for (const framing of ['Content-Length', 'Transfer-Encoding']) {
-        const asked: string[] = [];
-        const gateway = await gatewayOf({ 'task-service': [told(asked)] });
+        const received: string[] = [];
+        const gateway = await gatewayOf({ 'task-service': [recording(received)] });
         const hidden = 'GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n';
         const [value, body] =
           framing === 'Content-Length'
@@ -230,12 +230,12 @@ describe('messages', () => {
             : ['chunked', `${hidden.length.toString(16)}\r\n${hidden}\r\n0\r\n\r\n`];
         const lines = [`Connection: close, ${framing}, Host`, `${framing}: ${value}`];
         await converse(urlOf(gateway), head(...lines).replace('GET', method) + body);
-        expect(asked.map((each) => (JSON.parse(each) as { body: string }).body)).toEqual([hidden]);
+        expect(received.map((each) => (JSON.parse(each) as { body: string }).body)).toEqual([hidden]);
       }
     }
   });
 
-  it('wait for 100-continue until a replica takes their body', async () => {
+  it('sends 100-continue when a replica is connected', async () => {
     const gateway = await gatewayOf({ 'task-service': [echo] });
     const socket = await dial(urlOf(gateway));
     socket.write(head('Expect: 100-continue', 'Content-Length: 4').replace('GET', 'POST'));
@@ -249,8 +249,8 @@ describe('messages', () => {
 });
 
 describe('slow clients', () => {
-  it('are let go within 8 s, with 408 if they began a request', async () => {
-    const gateway = await gatewayOf({ 'task-service': [told([])] });
+  it('are disconnected within 8 s, with 408 when they began a request', async () => {
+    const gateway = await gatewayOf({ 'task-service': [recording([])] });
     const body = head('Content-Length: 10').replace('GET', 'POST');
     const begin = performance.now();
     const kinds = ['', head().slice(0, -2), `${body}x`].map(async (bytes) =>
@@ -269,7 +269,7 @@ describe('slow clients', () => {
 });
 
 describe('close', () => {
-  it('lets a request be answered that has begun, and accepts no other', async () => {
+  it('finishes pending requests and accepts no others', async () => {
     let finish: () => void = () => undefined;
     const gateway = await gatewayOf({ 'task-service': [(_req, res) => (finish = () => res.end('finished'))] });
     const begun = finish;
@@ -295,7 +295,7 @@ afterEach(async () => {
   for (const each of open.splice(0)) await each.close();
 });
 
-/** A gateway before replicas that answer `/health` with 200 and everything else as these do. */
+/** A gateway in front of replicas that return 200 for `/health` and pass everything else to these listeners. */
 async function gatewayOf(services: Record<string, RequestListener[]>): Promise<Gateway> {
   const ports: Record<string, number[]> = {};
   for (const [service, listeners] of Object.entries(services)) {
@@ -335,7 +335,7 @@ const named =
 
 const echo: RequestListener = (req, res) => req.pipe(res);
 
-/** Reads the request and ends the connection. */
+/** Reads the request and destroys the connection. */
 const dying =
   (bodies: string[] = []): RequestListener =>
   (req) => {
@@ -349,7 +349,7 @@ const dying =
 
 const isNotReady = new Set<RequestListener>();
 
-/** Answers everything, its `/health` too, with 503. */
+/** Returns 503 for everything, including `/health`. */
 function notReady(reason: string, headers: http.OutgoingHttpHeaders = {}): RequestListener {
   const listener: RequestListener = (_req, res) => res.writeHead(503, headers).end(reason);
   isNotReady.add(listener);
@@ -365,19 +365,19 @@ async function ask({ port }: Gateway, options: RequestOptions = {}, body?: strin
   return { status: response.statusCode, message: response.statusMessage, headers: response.headers, body: text };
 }
 
-/** A request without a body, with these lines. */
+/** The head of a request, with these lines. */
 function head(...lines: string[]): string {
   return `${['GET /tasks HTTP/1.1', 'Host: localhost', ...lines].join('\r\n')}\r\n\r\n`;
 }
 
-/** Answers when it has read the whole request, and notes it. */
-function told(asked: string[]): RequestListener {
+/** Records each request and responds after reading it. */
+function recording(received: string[]): RequestListener {
   return (req, res) => {
     let body = '';
     req.on('data', (data: Buffer) => (body += data.toString()));
     req.on('end', () => {
-      asked.push(JSON.stringify({ url: req.url, headers: req.headers, body }));
-      res.end('told');
+      received.push(JSON.stringify({ url: req.url, headers: req.headers, body }));
+      res.end('received');
     });
   };
 }
@@ -395,14 +395,6 @@ async function many<T>(count: number, each: () => Promise<T>): Promise<T[]> {
   const results: T[] = [];
   for (let i = 0; i < count; i++) results.push(await each());
   return results;
-}
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`still not so after 10 s: ${String(condition)}`);
-    await sleep(10);
-  }
 }
 
 function ingress(pathType: string): string {

@@ -51,7 +51,10 @@ describe('install.mjs', () => {
 
   it('runs nothing when the lockfile adds only packages of other platforms and omitted peers', async () => {
     await installByHand();
-    await lock({ version: '1.0.0' }, { 'node_modules/b-win32': { optional: true }, 'node_modules/react': { peer: true } });
+    await lock(
+      { version: '1.0.0' },
+      { 'node_modules/b-win32': { optional: true }, 'node_modules/react': { peer: true } },
+    );
     expect(await run()).toEqual({ code: 0, stdout: '', stderr: '' });
   });
 

@@ -1,4 +1,4 @@
-/** The server as an agent's client meets it: a process that speaks over stdio, for a system that runs. */
+/** The server as a process over stdio, for a running system. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -17,8 +17,8 @@ const mcp = fileURLToPath(new URL('../dist/mcp.js', import.meta.url));
 let system: System;
 let reader: Client;
 let writer: Client;
-/** Lines on standard output that are not the protocol's. */
-const strange: Error[] = [];
+/** Lines on standard output that are not messages of the protocol. */
+const protocolErrors: Error[] = [];
 beforeAll(async () => {
   system = await startSystem();
   reader = await connect(system.url);
@@ -28,11 +28,11 @@ afterAll(async () => {
   await reader.close();
   await writer.close();
   await system.stop();
-  expect(strange).toEqual([]);
+  expect(protocolErrors).toEqual([]);
 });
 
 describe('npm run mcp', () => {
-  it('offers each operation as a tool, in the words of its contract', async () => {
+  it('lists each operation as a tool with the texts of its contract', async () => {
     const tools = await listTools(writer);
     const operations = services.flatMap(operationsOf);
     expect(tools.map(({ name }) => name.replace(/Of(Task|User)Service$/, ''))).toEqual(
@@ -45,7 +45,7 @@ describe('npm run mcp', () => {
     expect(writer.getInstructions()).toContain('With an `Idempotency-Key`, a POST is safe to retry.');
   });
 
-  it('offers only what reads, unless it is told to write', async () => {
+  it('lists only reading tools unless it is started with --write', async () => {
     const isReading = ({ annotations }: Tool) => annotations?.readOnlyHint;
     const all = await listTools(writer);
     expect(await listTools(reader)).toEqual(all.filter(isReading));
@@ -63,8 +63,8 @@ describe('npm run mcp', () => {
     ]);
   });
 
-  it('gives every tool schemas that are valid JSON Schema, and complete', async () => {
-    // Ajv wants to be told that null may stand beside another type.
+  it('gives every tool complete, valid JSON Schemas', async () => {
+    // Ajv's strict mode rejects `type: [string, null]` by default.
     const ajv = formats.default(new Ajv2020({ strict: true, allowUnionTypes: true }));
     for (const { inputSchema, outputSchema } of await listTools(writer)) {
       for (const schema of [inputSchema, outputSchema ?? {}] as object[]) {
@@ -77,8 +77,8 @@ describe('npm run mcp', () => {
     expect(inputSchema?.required).toEqual(['taskId', 'body']);
   });
 
-  it('creates a task and finds it, in the shape that the tool declares', async () => {
-    // The client holds structured answers to their schema once it has the list.
+  it('returns created tasks in the shape of the output schema', async () => {
+    // The client validates structured content once it has the list.
     await listTools(writer);
     const { body: task } = await succeed(writer, 'createTask', { body: { title: 'From an agent', labels: ['mcp'] } });
     expect(task).toMatchObject({ title: 'From an agent', version: 1 });
@@ -86,20 +86,20 @@ describe('npm run mcp', () => {
     expect((await succeed(reader, 'getTask', { taskId: task.id })).body).toEqual(task);
   });
 
-  it('changes only the version that the agent has seen', async () => {
+  it('returns 412 when If-Match is stale', async () => {
     const { ETag, body } = await succeed(writer, 'createTask', { body: { title: 'Seen' } });
     const change = { taskId: body.id, 'If-Match': ETag, body: { status: 'done' } };
     expect((await succeed(writer, 'updateTask', change)).body.version).toBe(2);
     expect(await fail(writer, 'updateTask', change)).toMatchObject({ status: 412 });
   });
 
-  it('does once what is sent twice with one key', async () => {
+  it('replays the response when an Idempotency-Key is reused', async () => {
     const wish = { 'Idempotency-Key': 'mcp-1', body: { title: 'Only one' } };
     const first = await succeed(writer, 'createTask', wish);
     expect(await succeed(writer, 'createTask', wish)).toEqual({ ...first, 'Idempotent-Replayed': 'true' });
   });
 
-  it('deletes, and says so', async () => {
+  it('returns the description of the response when it has no body', async () => {
     const { body } = await succeed(writer, 'registerUser', { body: { name: 'Alice', email: 'alice@example.com' } });
     expect(await call(writer, 'deleteUser', { userId: body.id })).toMatchObject({
       content: [{ text: 'The user was deleted.' }],
@@ -107,7 +107,7 @@ describe('npm run mcp', () => {
     expect(await fail(reader, 'getUser', { userId: body.id })).toMatchObject({ status: 404 });
   });
 
-  it('waits for an event', async () => {
+  it('returns an event as soon as it happens when `wait` is set', async () => {
     const { body: latest } = await succeed(reader, 'listTaskEvents', { cursor: 'latest' });
     const waiting = succeed(reader, 'listTaskEvents', { cursor: latest.nextCursor, wait: 20 });
     const { body: task } = await succeed(writer, 'createTask', { body: { title: 'Worth waiting for' } });
@@ -124,33 +124,33 @@ describe('npm run mcp', () => {
     ['getTask', {}, '/path/taskId', 'pattern'],
     ['getTask', { taskId: '..' }, '/path/taskId', 'pattern'],
     ['getTask', { taskId: '../user/users' }, '/path/taskId', 'pattern'],
-  ])('tells of %s with %j the problem, and where: %s', async (name, values, pointer, code) => {
+  ])('returns the problem of %s with %j, at %s', async (name, values, pointer, code) => {
     const { status, errors } = await fail(writer, name, values);
     expect(status).toBe(400);
     expect(errors).toContainEqual(expect.objectContaining({ pointer, code }));
   });
 
-  it('does not write when it may only read', async () => {
+  it('rejects writing tools when it is read-only', async () => {
     await expect(call(reader, 'createTask', { body: { title: 'Forbidden' } })).rejects.toThrow('with --write');
     expect((await succeed(reader, 'listTasks', { q: 'Forbidden' })).body.items).toEqual([]);
   });
 
-  it('says that nobody answers', async () => {
+  it('returns an error when the system is not running', async () => {
     const url = `http://localhost:${await getPort()}`;
     const client = await connect(url);
     const { isError, content } = await call(client, 'listTasks');
     await client.close();
     expect(isError).toBe(true);
     expect(content).toEqual([
-      { type: 'text', text: `No answer from ${url} (ECONNREFUSED). Does the system run there?` },
+      { type: 'text', text: `No response from ${url} (ECONNREFUSED). Is the system running there?` },
     ]);
   });
 
-  it('says in one line how it is called', () => {
+  it('exits with 1 and its usage when an argument is invalid', () => {
     for (const args of [['--wirte'], ['here']]) {
       const { status, stdout, stderr } = spawnSync(process.execPath, [mcp, ...args], { encoding: 'utf8' });
       expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
-      expect(stderr).toMatch(/^npm run mcp: .*: call it with \[--write\] \[BASE_URL\]\n$/);
+      expect(stderr).toMatch(/^npm run mcp: .*\. Usage: npm run mcp -- \[--write\] \[BASE_URL\]\n$/);
     }
   });
 });
@@ -158,7 +158,7 @@ describe('npm run mcp', () => {
 async function connect(...args: string[]): Promise<Client> {
   const transport = new StdioClientTransport({ command: process.execPath, args: [mcp, ...args], stderr: 'ignore' });
   const client = new Client({ name: 'test', version: '1.0.0' });
-  client.onerror = (error) => strange.push(error);
+  client.onerror = (error) => protocolErrors.push(error);
   await client.connect(transport);
   return client;
 }
@@ -171,14 +171,14 @@ async function call(client: Client, name: string, values: Record<string, unknown
   return await client.callTool({ name, arguments: values });
 }
 
-/** What a tool answered with, when it did what it was asked. */
+/** The structured content of a successful call. */
 async function succeed(client: Client, name: string, values: Record<string, unknown> = {}): Promise<Answer> {
   const { isError, structuredContent } = await call(client, name, values);
   expect(isError).toBeFalsy();
   return structuredContent as Answer;
 }
 
-/** The problem that a tool answered with. */
+/** The problem of a failed call. */
 async function fail(client: Client, name: string, values: Record<string, unknown> = {}): Promise<Problem> {
   const { isError, content } = await call(client, name, values);
   expect(isError).toBe(true);

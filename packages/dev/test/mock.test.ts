@@ -13,7 +13,7 @@ const post = (path: string, body: object) =>
   fetch(url + path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
 
 describe('npm run mock', () => {
-  it('answers lists from the examples of the contracts, worth building a screen on', async () => {
+  it('returns the lists in the examples of the contracts', async () => {
     expect(await (await fetch(`${url}/tasks`)).json()).toMatchObject({
       items: [{ title: 'Call the plumber' }, { title: 'Buy milk' }, { title: 'Prepare the quarterly review' }],
     });
@@ -22,7 +22,7 @@ describe('npm run mock', () => {
     });
   });
 
-  it('has the paths of each service with the prefix that it has outside, and without', async () => {
+  it('serves the paths of each service with and without its prefix', async () => {
     for (const path of ['/users', '/users/feed', '/users/01939c2d-11f6-7e0a-a9c3-7b5d4e3f2a10']) {
       const [outside, inside] = await Promise.all([`/user${path}`, path].map((each) => fetch(url + each)));
       expect([outside?.status, inside?.status]).toEqual([200, 200]);
@@ -32,7 +32,7 @@ describe('npm run mock', () => {
     expect((await fetch(`${url}/nowhere`)).status).toBe(404);
   });
 
-  it('takes what the contract allows, and refuses what it does not', async () => {
+  it('returns 400 when a request is invalid', async () => {
     expect((await post('/tasks', { title: 'Buy milk' })).status).toBe(201);
     expect((await post('/user/register', { name: 'Alice', email: 'alice@example.com' })).status).toBe(201);
     expect((await post('/tasks', { title: '' })).status).toBe(400);

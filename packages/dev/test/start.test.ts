@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import getPort from 'get-port';
+import { until } from '@task-manager/testing/processes';
 import { findPort } from '../src/system.ts';
 import { startPostgres } from '../src/embedded-postgres.ts';
 
@@ -36,7 +37,7 @@ afterAll(async () => {
 });
 
 describe('npm start', () => {
-  it('shows what runs where', () => {
+  it('lists every process and its address', () => {
     expect(system.output()).toContain(`open ${url}/ in a browser`);
     expect(system.output()).toMatch(
       /task-service-2 .*http:.*metrics http:[^]*user-service-1[^]*psql postgres:[^]*Ctrl-C stops/,
@@ -44,12 +45,12 @@ describe('npm start', () => {
     expect(system.replicas().size).toBe(4);
   });
 
-  it('runs a system that passes the walk of demo.sh', async () => {
+  it('passes demo.sh', async () => {
     const { stdout } = await promisify(execFile)(file('../../../scripts/demo.sh'), [url]);
     expect(stdout).toContain(`responses from ${url}, all as expected.`);
   });
 
-  it('serves by both replicas of a service, and logs each request in a line', async () => {
+  it('serves requests from both replicas and logs each in a line', async () => {
     const logged = (replica: string) =>
       new RegExp(`^${replica} .*POST /tasks 201 .* ms createTask`, 'm').test(system.output());
     await until(async () => {
@@ -58,7 +59,7 @@ describe('npm start', () => {
     });
   });
 
-  it('fails no request while a replica is killed, and starts it again', async () => {
+  it('fails no request and restarts the replica when one is killed', async () => {
     const statuses: number[] = [];
     const asking = new AbortController();
     const clients = [1, 2, 3, 4].map(async () => {
@@ -67,27 +68,27 @@ describe('npm start', () => {
     await until(() => statuses.length > 20);
     process.kill(system.replicas().get('task-service-1') ?? 0, 'SIGKILL');
     const asked = statuses.length;
-    await until(() => /task-service-1 ended by itself[^]*^task-service-1 .*ready$/m.test(system.output()));
+    await until(() => /task-service-1 exited unexpectedly[^]*^task-service-1 .*ready$/m.test(system.output()));
     await until(() => statuses.length > asked + 20);
     asking.abort();
     await Promise.all(clients);
     expect(statuses.filter((status) => status !== 200)).toEqual([]);
   });
 
-  it('says in one line that its port is taken, and leaves nothing behind', async () => {
+  it('prints one line and creates no data when its port is taken', async () => {
     const other = run({ DATA_DIR: join(folder, 'other') });
     expect(await other.exit).toBe(1);
     expect(other.errors()).toBe(`npm start: port ${port} is taken: stop what uses it, or set PORT to another one\n`);
     expect(await readdir(folder)).toEqual(['data']);
   });
 
-  it('says in one line that its data folder is in use', async () => {
+  it('prints one line when its data folder is in use', async () => {
     const other = run({ PORT: String(await findPort()) });
     expect(await other.exit).toBe(1);
     expect(other.errors()).toMatch(/^npm start: another npm start is using the data folder .*\n$/);
   });
 
-  it('stops in order on Ctrl-C, with code 0, leaving no process', async () => {
+  it('stops every process and exits with 0 on Ctrl-C', async () => {
     await createTask('before the stop');
     const replicas = [...system.replicas().values()];
     expect(await system.end('SIGINT')).toBe(0);
@@ -96,13 +97,13 @@ describe('npm start', () => {
     expect(system.errors()).toBe('');
   });
 
-  it('has the data again when it is started again', async () => {
+  it('keeps the data when it is restarted', async () => {
     system = await launch();
     const { items } = (await (await fetch(`${url}/tasks`)).json()) as { items: { title: string }[] };
     expect(items[0]?.title).toBe('before the stop');
   });
 
-  it('leaves no replica behind when it is killed, and a server that the next start adopts', async () => {
+  it('leaves only a PostgreSQL that the next start adopts when it is killed', async () => {
     const replicas = [...system.replicas().values()];
     await system.end('SIGKILL');
     await until(() => !replicas.some(isAlive));
@@ -113,7 +114,7 @@ describe('npm start', () => {
 });
 
 describe('demo.sh', () => {
-  it('says in one line that nothing answers', async () => {
+  it('prints one line when the system is not running', async () => {
     const nowhere = `http://localhost:${await getPort()}`;
     await expect(promisify(execFile)(file('../../../scripts/demo.sh'), [nowhere])).rejects.toMatchObject({
       code: 1,
@@ -164,7 +165,7 @@ function run(environment: Record<string, string>): Launched {
   };
 }
 
-/** Sends it again when told to, as a client does: on a machine that is busy with other tests a connection may come too late. */
+/** Retries on 503, as a client does: on a busy machine a connection may time out. */
 async function createTask(title: string): Promise<void> {
   const headers = { 'Content-Type': 'application/json' };
   for (;;) {
@@ -182,13 +183,5 @@ function isAlive(pid: number): boolean {
     return process.kill(pid, 0);
   } catch {
     return false;
-  }
-}
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`still not so after 20 s: ${String(condition)}`);
-    await sleep(20);
   }
 }
