@@ -68,8 +68,8 @@ describe('the typed client in README.md', () => {
     const { stdout } = await promisify(execFile)(process.execPath, [join(folder, 'client.js')]);
     const [problem, changed, conflict, ...listed] = stdout.trimEnd().split('\n');
     expect(problem).toBe('/body/title must NOT have fewer than 1 characters');
-    expect([changed, conflict]).toEqual(['in-progress', 'Somebody was faster.']);
+    expect([changed, conflict]).toEqual(['in-progress', 'The version is stale.']);
     const titles = [...errands.map(({ title }) => title), 'Call the plumber'];
-    expect(listed.sort()).toEqual(titles.map((title) => `${title} some day`).sort());
+    expect(listed.sort()).toEqual(titles.map((title) => `${title} no due date`).sort());
   });
 });

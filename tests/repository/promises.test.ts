@@ -74,7 +74,7 @@ describe('package.json', () => {
 const otherNames: Record<string, string> = {
   'Node.js': 'a product',
   'roles.sql': 'a key of the ConfigMap postgres-init',
-  'services/task-service/migrations/0008-add-estimate.sql': 'the README lets its reader create it',
+  'services/task-service/migrations/0009-add-estimate.sql': 'the README lets its reader create it',
   '0007-drop-the-labels.breaking.sql': 'an example of a name',
   'kubernetes/*.yaml.bak': 'the sed command next to it creates these',
   'task.yaml': 'the configuration of a generator, decision 010',
