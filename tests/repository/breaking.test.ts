@@ -49,10 +49,10 @@ describe('npm run breaking', () => {
     ],
     [
       'a new required request field',
-      /^task-service: `POST \/tasks`: .*required.*`estimate`.* \(required-properties-added, api\/task-service\.yaml:\d+\)$/,
+      /^task-service: `POST \/tasks`: .*required.*`reviewer`.* \(required-properties-added, api\/task-service\.yaml:\d+\)$/,
       (contract) => {
-        contract.setIn(['components', 'schemas', 'NewTask', 'properties', 'estimate'], field);
-        contract.addIn(['components', 'schemas', 'NewTask', 'required'], 'estimate');
+        contract.setIn(['components', 'schemas', 'NewTask', 'properties', 'reviewer'], field);
+        contract.addIn(['components', 'schemas', 'NewTask', 'required'], 'reviewer');
       },
     ],
     [
@@ -83,9 +83,9 @@ describe('npm run breaking', () => {
 
   it('allows changes that are compatible with every client', async () => {
     edit('0.1.0', (contract) => {
-      contract.setIn(['components', 'schemas', 'NewTask', 'properties', 'estimate'], { ...field, default: null });
-      contract.setIn(['components', 'schemas', 'Task', 'properties', 'estimate'], field);
-      contract.addIn(['components', 'schemas', 'Task', 'required'], 'estimate');
+      contract.setIn(['components', 'schemas', 'NewTask', 'properties', 'reviewer'], { ...field, default: null });
+      contract.setIn(['components', 'schemas', 'Task', 'properties', 'reviewer'], field);
+      contract.addIn(['components', 'schemas', 'Task', 'required'], 'reviewer');
       contract.setIn(['components', 'schemas', 'Title', 'description'], 'What to do.');
       contract.setIn(['components', 'schemas', 'Title', 'examples'], ['Buy bread']);
     });
@@ -121,7 +121,7 @@ describe('npm run release', () => {
   it('writes the API changes to the section of the version', async () => {
     const first = read('CHANGELOG.md').slice('# Changelog\n'.length);
     edit('0.2.0', (contract) => {
-      contract.setIn(['components', 'schemas', 'NewTask', 'properties', 'estimate'], { ...field, default: null });
+      contract.setIn(['components', 'schemas', 'NewTask', 'properties', 'reviewer'], { ...field, default: null });
       contract.deleteIn(['paths', '/tasks/{taskId}', 'delete']);
       contract.setIn(['paths', '/tasks/count'], {
         get: { operationId: 'countTasks', summary: 'Count tasks', responses: {} },
@@ -136,7 +136,7 @@ describe('npm run release', () => {
 
 ### API
 
-- Task service, \`POST /tasks\`: \`estimate\` was added to the request body.
+- Task service, \`POST /tasks\`: \`reviewer\` was added to the request body.
 - Task service, \`GET /tasks/count\`: Count tasks.
 - Task service, \`DELETE /tasks/{taskId}\`: Operation \`DELETE /tasks/{taskId}\` was removed.
 ${first}`);
