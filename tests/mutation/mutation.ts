@@ -41,11 +41,11 @@ const reportFile = join(folder, 'found.json');
 
 const conventions = 'task-service/test/conventions';
 const feed = 'task-service/test/feed';
-const load = 'task-service/test/load';
+const load = 'task-service/test/overload';
 const tasks = 'task-service/test/tasks';
 const assignees = 'task-service/test/assignees';
 const users = 'user-service/test/users';
-const watching = 'task-service/test/watching';
+const watching = 'task-service/test/observability';
 const pages = 'runtime/test/pages';
 
 /**

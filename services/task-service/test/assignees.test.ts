@@ -1,4 +1,4 @@
-/** Whom tasks are given to, seen from this service alone; following.test.ts has both. */
+/** Whom tasks are given to, seen from this service alone; follow-users.test.ts has both. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import createClient, { type Client } from 'openapi-fetch';
 import type { paths } from '../../../generated/task-service.d.ts';
