@@ -1,4 +1,4 @@
-/** The user service as a subject of the conventions. */
+/** The user service as a subject of the shared suites. */
 import type { Subject } from '@task-manager/testing/subject';
 import { userHandlers } from '../src/handlers.ts';
 
@@ -17,7 +17,7 @@ export const subject: Subject = {
   table: 'user_service.users',
   prefix: '/user',
   async conflicts(base) {
-    // It may be taken already.
+    // Returns 409 when an earlier call has registered the user.
     const headers = { 'Content-Type': 'application/json' };
     await fetch(`${base}/register`, { method: 'POST', headers, body: JSON.stringify(taken) });
     return { ...taken, email: taken.email.toUpperCase() };

@@ -15,7 +15,6 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 let registered = 0;
-/** Registers a user that the test can count on. */
 async function registerUser(name: string) {
   registered += 1;
   const { data } = await api.POST('/register', { body: { name, email: `user${registered}@example.com` } });
@@ -24,7 +23,7 @@ async function registerUser(name: string) {
 }
 
 describe('registerUser', () => {
-  it('answers 201 with the user and where it is', async () => {
+  it('returns 201 with the user and its Location', async () => {
     const { data, response } = await api.POST('/register', { body: { name: 'Alice', email: 'alice@example.com' } });
     expect(response.status).toBe(201);
     expect(data).toEqual({
@@ -38,7 +37,7 @@ describe('registerUser', () => {
     expect(response.headers.get('Location')).toBe(`/user/users/${data?.id}`);
   });
 
-  it('answers 409 when another user has the address, whatever the case of its letters', async () => {
+  it('returns 409 when another user has the email address in any case', async () => {
     await api.POST('/register', { body: { name: 'Bob', email: 'Bob@Example.com' } });
     for (const email of ['Bob@Example.com', 'bob@example.com', 'BOB@EXAMPLE.COM']) {
       const { error } = await api.POST('/register', { body: { name: 'Another Bob', email } });
@@ -47,33 +46,33 @@ describe('registerUser', () => {
     }
   });
 
-  it('lets one of twenty have an address that all want at once', async () => {
-    const answers = await Promise.all(
+  it('registers one of twenty users when they register the same email address at once', async () => {
+    const results = await Promise.all(
       Array.from({ length: 20 }, (_, index) => {
-        const email = index % 2 ? 'wanted@example.com' : 'WANTED@example.com';
+        const email = index % 2 ? 'eve@example.com' : 'EVE@example.com';
         return api.POST('/register', { body: { name: 'Eve', email } });
       }),
     );
-    const statuses = answers.map(({ response }) => response.status).sort();
+    const statuses = results.map(({ response }) => response.status).sort();
     expect(statuses).toEqual([201, ...Array.from({ length: 19 }, () => 409)]);
   });
 
-  it('lets one of twenty have an address, also when each has a key of its own', async () => {
-    const answers = await Promise.all(
+  it('registers one of twenty users with the same email address when each has its own Idempotency-Key', async () => {
+    const results = await Promise.all(
       Array.from({ length: 20 }, (_, index) =>
         api.POST('/register', {
-          params: { header: { 'Idempotency-Key': `twenty ${index}` } },
-          body: { name: 'Eve', email: index % 2 ? 'keyed@example.com' : 'Keyed@Example.com' },
+          params: { header: { 'Idempotency-Key': `key-${index}` } },
+          body: { name: 'Eve', email: index % 2 ? 'eve.adams@example.com' : 'Eve.Adams@Example.com' },
         }),
       ),
     );
-    const statuses = answers.map(({ response }) => response.status).sort();
+    const statuses = results.map(({ response }) => response.status).sort();
     expect(statuses).toEqual([201, ...Array.from({ length: 19 }, () => 409)]);
-    const { data } = await api.GET('/users', { params: { query: { email: 'keyed@example.com' } } });
+    const { data } = await api.GET('/users', { params: { query: { email: 'eve.adams@example.com' } } });
     expect(data?.items.length).toBe(1);
   });
 
-  it('refuses what is no e-mail address', async () => {
+  it('returns 400 when the email address is invalid', async () => {
     for (const email of ['alice', '@example.com', 'alice@', 'a b@example.com', `${'a'.repeat(250)}@b.de`]) {
       const { error } = await api.POST('/register', { body: { name: 'Alice', email } });
       expect(error).toMatchObject({
@@ -85,9 +84,9 @@ describe('registerUser', () => {
 });
 
 describe('listUsers', () => {
-  it('lists the newest first, and each user once', async () => {
-    const mine: string[] = [];
-    for (let index = 0; index < 12; index++) mine.push((await registerUser(`user ${index}`)).id);
+  it('returns each user once over all pages, newest first', async () => {
+    const ids: string[] = [];
+    for (let index = 0; index < 12; index++) ids.push((await registerUser(`User ${index}`)).id);
     const seen: string[] = [];
     let cursor: string | undefined;
     do {
@@ -96,15 +95,15 @@ describe('listUsers', () => {
       cursor = data?.nextCursor ?? undefined;
     } while (cursor);
     expect(new Set(seen).size).toBe(seen.length);
-    expect(seen.slice(0, 12)).toEqual(mine.reverse());
+    expect(seen.slice(0, 12)).toEqual(ids.reverse());
   });
 
-  it('refuses a cursor that it did not give', async () => {
+  it('returns 400 when the cursor is forged', async () => {
     await registerUser('Carol');
     const { id } = await registerUser('Dave');
     const { data } = await api.GET('/users', { params: { query: { limit: 1 } } });
     const [name] = JSON.parse(Buffer.from(data?.nextCursor ?? '', 'base64url').toString()) as string[];
-    const forged = [['listTasks', id, null], [name, id, 'a key, of a list that has none'], { name, id }];
+    const forged = [['listTasks', id, null], [name, id, 'a sort key'], { name, id }];
     for (const cursor of ['x', ...forged.map((each) => Buffer.from(JSON.stringify(each)).toString('base64url'))]) {
       const { error } = await api.GET('/users', { params: { query: { cursor } } });
       const detail = 'must be a `nextCursor` of this list with the same filters and sort';
@@ -113,24 +112,26 @@ describe('listUsers', () => {
   });
 });
 
-describe('listUsers, filtered', () => {
-  it('finds the one with an address, whatever its letters, and nobody by part of it', async () => {
-    const { data: user } = await api.POST('/register', { body: { name: 'Mixed', email: 'Mixed.Case@Example.com' } });
+describe('listUsers with filters', () => {
+  it('finds a user by the whole email address in any case', async () => {
+    const { data: user } = await api.POST('/register', {
+      body: { name: 'Ada Lovelace', email: 'Ada.Lovelace@Example.com' },
+    });
     for (const [email, found] of [
-      ['mixed.case@example.com', [user]],
-      ['MIXED.CASE@EXAMPLE.COM', [user]],
-      ['case@example.com', []],
+      ['ada.lovelace@example.com', [user]],
+      ['ADA.LOVELACE@EXAMPLE.COM', [user]],
+      ['lovelace@example.com', []],
     ] as const) {
       const { data } = await api.GET('/users', { params: { query: { email } } });
       expect(data).toEqual({ items: found, nextCursor: null });
     }
-    const both = { email: 'mixed.case@example.com', q: 'nobody' };
+    const both = { email: 'ada.lovelace@example.com', q: 'grace' };
     expect((await api.GET('/users', { params: { query: both } })).data?.items).toEqual([]);
-    const { error } = await api.GET('/users', { params: { query: { email: 'no address' } } });
+    const { error } = await api.GET('/users', { params: { query: { email: 'ada' } } });
     expect(error).toMatchObject({ status: 400, errors: [{ pointer: '/query/email' }] });
   });
 
-  it('finds words in name and address, in pages that belong to them', async () => {
+  it('finds words in the name and returns 400 when the cursor belongs to another query', async () => {
     const ids: string[] = [];
     for (const name of ['Grace Hopper', 'Grace Jones', 'Grace Kelly']) ids.unshift((await registerUser(name)).id);
     const query = { q: 'grace', limit: 2 };
@@ -162,25 +163,25 @@ describe('updateUser', () => {
   const patch = (userId: string, body: { name?: string; email?: string }) =>
     api.PATCH('/users/{userId}', { params: { path: { userId } }, body });
 
-  it('answers 409 when another user has the address, and changes nothing', async () => {
-    const taken = await registerUser('First');
-    const user = await registerUser('Second');
+  it('returns 409 and changes nothing when another user has the email address', async () => {
+    const taken = await registerUser('Alice');
+    const user = await registerUser('Bob');
     const email = taken.email.toUpperCase();
-    const { error } = await patch(user.id, { name: 'Changed', email });
+    const { error } = await patch(user.id, { name: 'Robert', email });
     const detail = `Another user has the email address ${email}.`;
     expect(error).toMatchObject({ type: '/user/problems/email-taken', status: 409, detail });
     expect((await api.GET('/users/{userId}', { params: { path: { userId: user.id } } })).data).toEqual(user);
   });
 
-  it('takes another address, and leaves the old one to others', async () => {
-    const user = await registerUser('Mover');
+  it('changes the email address and releases the old one', async () => {
+    const user = await registerUser('Carol');
     const email = `moved.${user.email}`;
-    expect((await patch(user.id, { email })).data).toMatchObject({ name: 'Mover', email, version: 2 });
-    expect((await api.POST('/register', { body: { name: 'Next', email: user.email } })).response.status).toBe(201);
+    expect((await patch(user.id, { email })).data).toMatchObject({ name: 'Carol', email, version: 2 });
+    expect((await api.POST('/register', { body: { name: 'Dave', email: user.email } })).response.status).toBe(201);
   });
 
-  it('refuses what is no name and no address, with its place', async () => {
-    const { id } = await registerUser('Steady');
+  it('returns 400 with the pointer of the field when the name or the email address is invalid', async () => {
+    const { id } = await registerUser('Dave');
     for (const [body, pointer] of [
       [{ name: '' }, '/body/name'],
       [{ name: 'x'.repeat(201) }, '/body/name'],
@@ -191,49 +192,49 @@ describe('updateUser', () => {
       const errors = expect.arrayContaining([expect.objectContaining({ pointer })]);
       expect((await patch(id, body as object)).error).toMatchObject({ status: 400, errors });
     }
-    expect((await patch(id, {})).data).toMatchObject({ name: 'Steady', version: 2 });
+    expect((await patch(id, {})).data).toMatchObject({ name: 'Dave', version: 2 });
   });
 
-  it('has the rules that matter kept by the database too, and does not take one for another', async () => {
-    const { id } = await registerUser('Steady');
+  it('fails with the violated constraint when the database rejects a value', async () => {
+    const { id } = await registerUser('Dave');
     await expect(updateUser(service.db, id, { name: '' }, null)).rejects.toThrow('violates check constraint');
   });
 
-  it('lets one keep the address in other letters', async () => {
-    const user = await registerUser('Keeper');
+  it('accepts the current email address in another case', async () => {
+    const user = await registerUser('Grace');
     expect((await patch(user.id, { email: user.email.toUpperCase() })).data).toMatchObject({
       email: user.email.toUpperCase(),
-      name: 'Keeper',
+      name: 'Grace',
       version: 2,
     });
   });
 
-  it('lets one of ten have an address that all want at once', async () => {
-    const ids = await Promise.all(Array.from({ length: 10 }, async () => (await registerUser('Wanting')).id));
-    const answers = await Promise.all(ids.map((id) => patch(id, { email: 'only.one@example.com' })));
-    expect(answers.map(({ response }) => response.status).sort()).toEqual([200, ...ids.slice(1).map(() => 409)]);
+  it('updates one of ten users when they change to the same email address at once', async () => {
+    const ids = await Promise.all(Array.from({ length: 10 }, async () => (await registerUser('Eve')).id));
+    const results = await Promise.all(ids.map((id) => patch(id, { email: 'shared@example.com' })));
+    expect(results.map(({ response }) => response.status).sort()).toEqual([200, ...ids.slice(1).map(() => 409)]);
   });
 });
 
 describe('deleteUser', () => {
-  it('makes the address free again', async () => {
-    const { id, email } = await registerUser('Leaver');
+  it('releases the email address', async () => {
+    const { id, email } = await registerUser('Heidi');
     await api.DELETE('/users/{userId}', { params: { path: { userId: id } } });
-    const { data: joiner } = await api.POST('/register', { body: { name: 'Joiner', email: email.toUpperCase() } });
-    expect(joiner?.id).not.toBe(id);
+    const { data: successor } = await api.POST('/register', { body: { name: 'Ivan', email: email.toUpperCase() } });
+    expect(successor?.id).not.toBe(id);
     expect((await api.GET('/users/{userId}', { params: { path: { userId: id } } })).response.status).toBe(404);
-    expect((await api.GET('/users', { params: { query: { email } } })).data?.items).toEqual([joiner]);
+    expect((await api.GET('/users', { params: { query: { email } } })).data?.items).toEqual([successor]);
   });
 });
 
 describe('getUser', () => {
-  it('answers with the user who was registered', async () => {
+  it('returns the user', async () => {
     const user = await registerUser('Dave');
     const { data } = await api.GET('/users/{userId}', { params: { path: { userId: user.id } } });
     expect(data).toEqual(user);
   });
 
-  it('answers 404 for an id that no user has', async () => {
+  it('returns 404 when the user does not exist', async () => {
     const userId = '01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70';
     const { error } = await api.GET('/users/{userId}', { params: { path: { userId } } });
     expect(error).toMatchObject({ type: '/user/problems/not-found', status: 404 });
@@ -241,13 +242,13 @@ describe('getUser', () => {
 });
 
 describe('listUserEvents', () => {
-  it('tells of a user in the order of their versions, also when an older transaction was the last to change them', async () => {
+  it('returns the events of a user in version order when an older transaction changes the user last', async () => {
     const { data: before } = await api.GET('/users/feed', { params: { query: { cursor: 'latest', limit: 1 } } });
     await service.db.transaction(async (older) => {
       await older.query({ text: 'select pg_current_xact_id()' });
-      const { id: userId } = await registerUser('Registered by a younger transaction');
-      await api.PATCH('/users/{userId}', { params: { path: { userId } }, body: { name: 'Changed by it' } });
-      await updateUser(older, userId, { name: 'Changed by the older one' }, null);
+      const { id: userId } = await registerUser('Judy');
+      await api.PATCH('/users/{userId}', { params: { path: { userId } }, body: { name: 'Judy Miller' } });
+      await updateUser(older, userId, { name: 'Judy Smith' }, null);
       await deleteUser(older, userId, null);
     });
     const query = { limit: 100, ...(before?.nextCursor && { cursor: before.nextCursor }) };
