@@ -1,4 +1,4 @@
-/** Whom tasks are given to, seen from this service alone; follow-users.test.ts has both. */
+/** Assignees with a stub of the user service; follow-users.test.ts runs both services. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import createClient, { type Client } from 'openapi-fetch';
 import type { paths } from '../../../generated/task-service.d.ts';
@@ -39,39 +39,46 @@ function problemOf(id: string) {
   };
 }
 
-describe('a task for nobody who is a user', () => {
-  it('is refused, alone and among others, and nothing is stored', async () => {
+describe('unknown assignee', () => {
+  it('returns 409 and stores nothing when the assignee of a new task does not exist, also in a batch', async () => {
     const before = await api.GET('/tasks');
     const { error } = await api.POST('/tasks', { body: { title: 'Buy milk', assigneeId: absentId } });
     expect(error).toMatchObject(problemOf(absentId));
-    const items = [{ title: 'one', assigneeId: bob }, { title: 'two' }, { title: 'three', assigneeId: absentId }];
-    const { error: ofBatch } = await api.POST('/tasks/batch', { body: { items } });
-    expect(ofBatch).toMatchObject({ ...problemOf(absentId), detail: 'The assignee of a task does not exist.' });
+    const items = [
+      { title: 'Buy milk', assigneeId: bob },
+      { title: 'Buy bread' },
+      { title: 'Buy tea', assigneeId: absentId },
+    ];
+    const { error: batchError } = await api.POST('/tasks/batch', { body: { items } });
+    expect(batchError).toMatchObject({ ...problemOf(absentId), detail: 'The assignee of a task does not exist.' });
     expect((await api.GET('/tasks')).data).toEqual(before.data);
   });
 
-  it('is refused as a change, and stays as it was', async () => {
+  it('returns 409 and leaves the task unchanged when the new assignee does not exist', async () => {
     const task = await createTask(bob);
     const params = { path: { taskId: task.id } };
-    const { error } = await api.PATCH('/tasks/{taskId}', { params, body: { title: 'x', assigneeId: absentId } });
+    const { error } = await api.PATCH('/tasks/{taskId}', {
+      params,
+      body: { title: 'Buy bread', assigneeId: absentId },
+    });
     expect(error).toMatchObject(problemOf(absentId));
     expect((await api.GET('/tasks/{taskId}', { params })).data).toEqual(task);
   });
 });
 
 describe('unassign', () => {
-  it('takes all their tasks from those who were deleted, tells of each once, and lets nobody give them more', async () => {
+  it('unassigns every task of a deleted user with one event each and rejects new assignments to the user', async () => {
     const { db } = service;
-    const many = await insertTasks(
+    const inserted = await insertTasks(
       db,
       Array.from({ length: 600 }, (_, index) => ({
-        ...{ title: `of Alice ${index}`, description: '', status: 'todo', priority: 'normal', dueDate: null },
+        ...{ title: `Task ${index} of Alice`, description: '', status: 'todo', priority: 'normal', dueDate: null },
         ...{ assigneeId: alice, labels: [] },
       })),
     );
-    const [ofAlice, ofBob, ofNobody] = [await createTask(alice), await createTask(bob), await createTask(null)];
+    const [ofAlice, ofBob, unassigned] = [await createTask(alice), await createTask(bob), await createTask(null)];
     await db.transaction((transaction) => unassign(transaction, [alice]));
-    const ids = [...(many ?? []), ofAlice].map(({ id }) => id);
+    const ids = [...(inserted ?? []), ofAlice].map(({ id }) => id);
     const { rows: tasks } = await db.pool.query(
       'select assignee_id, version, updated_at > created_at as later from task_service.tasks where id = any ($1)',
       [ids],
@@ -82,21 +89,21 @@ describe('unassign', () => {
       [ids],
     );
     expect(events.map(({ subject }: { subject: string }) => subject).sort()).toEqual(ids.sort());
-    for (const { id, assigneeId, version } of [ofBob, ofNobody]) {
+    for (const { id, assigneeId, version } of [ofBob, unassigned]) {
       const { data } = await api.GET('/tasks/{taskId}', { params: { path: { taskId: id } } });
       expect(data).toMatchObject({ assigneeId, version });
     }
-    // The user service still knows her, as it may for a moment.
-    const { error } = await api.POST('/tasks', { body: { title: 'Late', assigneeId: alice } });
+    // The stub still knows Alice, as a replica may that has the user in its cache.
+    const { error } = await api.POST('/tasks', { body: { title: 'Buy milk', assigneeId: alice } });
     expect(error).toMatchObject(problemOf(alice));
-    expect(await updateTask(db, ofNobody.id, { assigneeId: alice }, null)).toBe('unknown assignee');
+    expect(await updateTask(db, unassigned.id, { assigneeId: alice }, null)).toBe('unknown assignee');
     expect(await updateTask(db, absentId, { assigneeId: alice }, null)).toBe('not found');
     await db.transaction((transaction) => unassign(transaction, [alice]));
   });
 });
 
 describe('moveUsersCursor', () => {
-  it('moves on for one of two who have seen the same', async () => {
+  it('moves the cursor for only one of two replicas that apply the same events', async () => {
     const { db } = service;
     expect(await findUsersCursor(db)).toBeNull();
     expect(await moveUsersCursor(db, 'elsewhere', '1-1')).toBe(false);

@@ -1,4 +1,4 @@
-/** How PostgreSQL finds a page in a large table: what the service sends for each filter and sort, and the plan of it. */
+/** The query plans of listTasks on a large table, for the statements of each filter and sort. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { connectionOf, type Statement } from '@task-manager/runtime/postgres/database';
 import createClient, { type Client } from 'openapi-fetch';
@@ -10,7 +10,7 @@ import { createUserClient, UserDirectory } from '../src/user-client.ts';
 
 type ListQuery = NonNullable<operations['listTasks']['parameters']['query']>;
 
-/** What a plan and each of its parts says of itself, as far as it matters here. */
+/** The part of a node of PostgreSQL's `explain` that the tests read. */
 interface Plan {
   'Node Type': string;
   Plans?: Plan[];
@@ -34,7 +34,7 @@ const filters: ListQuery[] = [
   { q: 'common -rare' },
 ];
 
-/** A place in the middle of every list: of the ids, the due dates and the updates that `fill` makes. */
+/** A position in the middle of every list, among the values that `fill` inserts. */
 const middle = {
   id: '01900000-3a98-7000-8000-000000015000',
   dueDate: '2026-01-01',
@@ -43,7 +43,7 @@ const middle = {
 
 let service: TestService;
 let api: Client<paths>;
-/** What the service has sent to the database. */
+/** The statements that the service has sent since the last reset. */
 let sent: Statement[] = [];
 
 beforeAll(async () => {
@@ -67,20 +67,20 @@ afterAll(() => service.stop());
 
 describe('listTasks', () => {
   for (const sort of sorts) {
-    it(`reads one index for sort=${sort}, and sorts nothing`, async () => {
-      await expectInOrder({ sort });
+    it(`reads one index and sorts nothing for sort=${sort}`, async () => {
+      await expectIndexOrder({ sort });
     });
   }
 
   for (const filter of filters) {
     const name = new URLSearchParams(filter as Record<string, string>).toString();
-    for (const sort of sorts.filter((sort) => isNatural(filter, sort))) {
-      it(`reads one index for ${name} with sort=${sort}, and sorts nothing`, async () => {
-        await expectInOrder({ ...filter, sort });
+    for (const sort of sorts.filter((sort) => isOrderedByIndex(filter, sort))) {
+      it(`reads one index and sorts nothing for ${name} with sort=${sort}`, async () => {
+        await expectIndexOrder({ ...filter, sort });
       });
     }
 
-    it(`never scans the table for ${name}, whatever the sort`, async () => {
+    it(`never scans the table for ${name} with any sort`, async () => {
       for (const sort of sorts) {
         for (const plan of await plansOf({ ...filter, sort })) expect(nodesOf(plan)).not.toContain('Seq Scan');
       }
@@ -88,9 +88,9 @@ describe('listTasks', () => {
   }
 });
 
-/** 30,000 tasks: as few as make PostgreSQL prefer the indexes as it does with more. */
+/** Inserts 30,000 tasks: enough for PostgreSQL to prefer the indexes as it does in larger tables. */
 async function fill({ environment }: TestService): Promise<void> {
-  // Not the service's own connection: that has a time limit.
+  // The connections of the service have a statement timeout.
   const client = new pg.Client(connectionOf(environment));
   await client.connect();
   await client.query(`
@@ -113,21 +113,21 @@ async function fill({ environment }: TestService): Promise<void> {
   await client.end();
 }
 
-/** Whether one index has just these tasks in just this order. */
-function isNatural(filter: ListQuery, sort: string): boolean {
+/** Whether one index has exactly these tasks in this order. */
+function isOrderedByIndex(filter: ListQuery, sort: string): boolean {
   if (filter.dueBefore ?? filter.dueAfter) return sort.endsWith('dueDate');
   return (filter.status ?? filter.assigneeId) !== undefined && sort.endsWith('createdAt');
 }
 
-async function expectInOrder(query: ListQuery): Promise<void> {
+async function expectIndexOrder(query: ListQuery): Promise<void> {
   for (const plan of await plansOf(query)) {
     expect(nodesOf(plan)).toEqual(['Limit', expect.stringMatching(/^Index (Only )?Scan$/)]);
-    // A block for each task of the page, and the way down the index.
+    // One block for each of the 50 tasks, and the levels of the index.
     expect(blocksOf(plan)).toBeLessThan(80);
   }
 }
 
-/** The plan of each statement that answers the first page and one from the middle. */
+/** The plan of each statement for the first page and for a page from the middle. */
 async function plansOf(query: ListQuery): Promise<Plan[]> {
   sent = [];
   const { data } = await api.GET('/tasks', { params: { query } });
@@ -139,14 +139,14 @@ async function plansOf(query: ListQuery): Promise<Plan[]> {
   const plans: Plan[] = [];
   for (const { name, text, values } of sent) {
     plans.push(await explain('analyze', text, values));
-    // One that is kept prepared may be planned once for all values.
+    // PostgreSQL may use a generic plan for a prepared statement.
     if (name) plans.push(await explain('generic_plan', text));
   }
   expect(plans.length).toBeGreaterThan(0);
   return plans;
 }
 
-/** A cursor of the same list, to another place in it. */
+/** Moves a cursor to the middle of its list. */
 function toMiddle(cursor: string, sort: ListQuery['sort']): string {
   const [list] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown[];
   const keys: Partial<Record<NonNullable<typeof sort>, string>> = {
@@ -155,13 +155,13 @@ function toMiddle(cursor: string, sort: ListQuery['sort']): string {
     '-updatedAt': middle.updatedAt,
     priority: 'normal',
   };
-  const place = [list, middle.id, (sort && keys[sort]) ?? null];
-  return Buffer.from(JSON.stringify(place)).toString('base64url');
+  const position = [list, middle.id, (sort && keys[sort]) ?? null];
+  return Buffer.from(JSON.stringify(position)).toString('base64url');
 }
 
-async function explain(how: 'analyze' | 'generic_plan', text: string, values?: unknown[]): Promise<Plan> {
+async function explain(option: 'analyze' | 'generic_plan', text: string, values?: unknown[]): Promise<Plan> {
   const { rows } = await service.db.pool.query<{ 'QUERY PLAN': [{ Plan: Plan }] }>({
-    text: `explain (format json, ${how}) ${text}`,
+    text: `explain (format json, ${option}) ${text}`,
     ...(values && { values }),
   });
   return (rows[0] as (typeof rows)[number])['QUERY PLAN'][0].Plan;
@@ -171,7 +171,7 @@ function nodesOf({ 'Node Type': type, Plans = [] }: Plan): string[] {
   return [type, ...Plans.flatMap(nodesOf)];
 }
 
-/** How many blocks of 8 kB were read, from memory or not. */
+/** How many blocks of 8 kB were read, from cache or disk. */
 function blocksOf(plan: Plan): number {
   return (plan['Shared Hit Blocks'] ?? 0) + (plan['Shared Read Blocks'] ?? 0);
 }

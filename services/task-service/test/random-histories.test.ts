@@ -1,7 +1,4 @@
-/**
- * Random histories of tasks, compared with a model that could not be simpler. A failure prints the seed and the path by
- * which fast-check finds it again. `HISTORIES=1000` walks more of them.
- */
+/** Random histories of tasks against a simple model. A failure prints the seed and path; `HISTORIES=1000` runs more. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import createClient, { type Client } from 'openapi-fetch';
@@ -28,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-// Few words, days and labels, so that many tasks have the same.
+// Few words, days and labels, so that many tasks share them.
 const words = ['milk', 'review', 'plumber', 'Zürich', '🥛'];
 const title = fc.array(fc.constantFrom(...words), { minLength: 1, maxLength: 4 }).map((some) => some.join(' '));
 const day = fc.option(fc.integer({ min: 10, max: 16 }).map((number) => `2026-12-${number}`));
@@ -49,43 +46,43 @@ const filters: fc.Arbitrary<Query> = fc.record(
   },
   { requiredKeys: [] },
 );
-// Filters leave little; half of the lists are without, so that they have pages.
+// Filters leave few tasks; half of the lists have none, so that they have several pages.
 const query: fc.Arbitrary<Query> = fc
   .record({
     filters: fc.oneof(fc.constant({}), filters),
     sort: fc.constantFrom('createdAt', '-createdAt', 'dueDate', '-dueDate', '-updatedAt', 'priority'),
     limit: fc.integer({ min: 1, max: 7 }),
   })
-  .map(({ filters: given, ...rest }) => ({ ...given, ...rest }));
-/** Which of the tasks that there are, were or may never have been. */
-const which = fc.nat({ max: 20 });
+  .map(({ filters: chosen, ...rest }) => ({ ...chosen, ...rest }));
+/** The index of a task that exists, was deleted or was never created. */
+const taskIndex = fc.nat({ max: 20 });
 
 type Step =
   | { do: 'create'; task: NewTask }
   | { do: 'create many'; tasks: NewTask[] }
-  | { do: 'update'; which: number; changes: Changes; precondition: 'none' | 'right' | 'stale' }
-  | { do: 'delete'; which: number; precondition: 'none' | 'right' | 'stale' };
+  | { do: 'update'; taskIndex: number; changes: Changes; precondition: 'none' | 'current' | 'stale' }
+  | { do: 'delete'; taskIndex: number; precondition: 'none' | 'current' | 'stale' };
 
-const precondition = fc.constantFrom('none' as const, 'right' as const, 'stale' as const);
+const precondition = fc.constantFrom('none' as const, 'current' as const, 'stale' as const);
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constant('create' as const), task: newTask }),
   fc.record({ do: fc.constant('create many' as const), tasks: fc.array(newTask, { minLength: 1, maxLength: 5 }) }),
-  fc.record({ do: fc.constant('update' as const), which, changes, precondition }),
-  fc.record({ do: fc.constant('delete' as const), which, precondition }),
+  fc.record({ do: fc.constant('update' as const), taskIndex, changes, precondition }),
+  fc.record({ do: fc.constant('delete' as const), taskIndex, precondition }),
 );
 const steps = fc.array(step, { minLength: 5, maxLength: 25 });
 
-describe('a history of tasks', () => {
+describe('random histories', () => {
   it(
-    'is what its steps make of it, in every list and in the feed',
+    'returns the tasks, lists and events of the model after a random history',
     async () => {
       await fc.assert(
         fc.asyncProperty(steps, fc.array(query, { minLength: 4, maxLength: 8 }), async (history, queries) => {
-          const model = await begin();
-          for (const each of history) await take(model, each);
-          for (const id of model.ids) await look(model, id);
-          for (const each of queries) expect(await walk(each)).toEqual(expected(model, each));
-          expect(await feedAfter(model.cursor)).toEqual(model.events);
+          const model = await reset();
+          for (const each of history) await apply(model, each);
+          for (const id of model.ids) await expectTask(model, id);
+          for (const each of queries) expect(await readList(each)).toEqual(expectedList(model, each));
+          expect(await readFeed(model.cursor)).toEqual(model.events);
         }),
         { numRuns },
       );
@@ -94,34 +91,34 @@ describe('a history of tasks', () => {
   );
 
   it(
-    'neither hides nor repeats a task while a list is read that it changes',
+    'neither skips nor repeats a task when tasks change between the pages of a list',
     async () => {
       await fc.assert(
-        fc.asyncProperty(steps, steps, query, async (history, meanwhile, asked) => {
-          const model = await begin();
-          for (const each of history) await take(model, each);
-          const keyOf = sortKey(asked);
-          /** Who was there throughout, and by which keys each was ever sorted. */
-          let throughout = expected(model, asked).map(({ id }) => id);
+        fc.asyncProperty(steps, steps, query, async (history, meanwhile, list) => {
+          const model = await reset();
+          for (const each of history) await apply(model, each);
+          const keyOf = sortKey(list);
+          // The tasks that match all the time, and every sort key that each task has had.
+          let alwaysListed = expectedList(model, list).map(({ id }) => id);
           const keys = new Map<string, Set<unknown>>();
-          const look = () => {
-            const listed = new Set(expected(model, asked).map(({ id }) => id));
-            throughout = throughout.filter((id) => listed.has(id));
+          const record = () => {
+            const listed = new Set(expectedList(model, list).map(({ id }) => id));
+            alwaysListed = alwaysListed.filter((id) => listed.has(id));
             for (const task of model.tasks.values()) {
               keys.set(task.id, (keys.get(task.id) ?? new Set()).add(keyOf(task)));
             }
           };
-          look();
+          record();
           const rest = [...meanwhile];
-          const seen = await walk(asked, async () => {
+          const seen = await readList(list, async () => {
             for (const each of rest.splice(0, 3)) {
-              await take(model, each);
-              look();
+              await apply(model, each);
+              record();
             }
           });
           const unmoved = seen.map(({ id }) => id).filter((id) => keys.get(id)?.size === 1);
           expect(unmoved).toEqual([...new Set(unmoved)]);
-          const missing = throughout.filter((id) => keys.get(id)?.size === 1 && !unmoved.includes(id));
+          const missing = alwaysListed.filter((id) => keys.get(id)?.size === 1 && !unmoved.includes(id));
           expect(missing).toEqual([]);
         }),
         { numRuns },
@@ -131,24 +128,24 @@ describe('a history of tasks', () => {
   );
 });
 
-/** What there should be. */
+/** The expected state of the service. */
 interface Model {
   tasks: Map<string, Task>;
-  /** Every id that there ever was. */
+  /** Of every task, also the deleted ones. */
   ids: string[];
   events: [type: string, id: string, version: number][];
-  /** Of the feed, where it began. */
+  /** The position in the feed where the history begins. */
   cursor: string | null;
 }
 
-/** Nothing, but for the feed, which goes on. */
-async function begin(): Promise<Model> {
+/** Deletes all tasks. The feed keeps its events, so the model starts at its end. */
+async function reset(): Promise<Model> {
   await service.db.pool.query('delete from task_service.tasks');
   const { data } = await api.GET('/tasks/feed', { params: { query: { cursor: 'latest', limit: 1 } } });
   return { tasks: new Map(), ids: [], events: [], cursor: data?.nextCursor ?? null };
 }
 
-async function take(model: Model, step: Step): Promise<void> {
+async function apply(model: Model, step: Step): Promise<void> {
   if (step.do === 'create') {
     const { data, response } = await api.POST('/tasks', { body: step.task });
     add(model, step.task, data);
@@ -158,23 +155,23 @@ async function take(model: Model, step: Step): Promise<void> {
     expect(data?.items.length).toBe(step.tasks.length);
     for (const [index, task] of step.tasks.entries()) add(model, task, data?.items[index]);
   } else {
-    await alter(model, step);
+    await applyToTask(model, step);
   }
 }
 
-function add(model: Model, given: NewTask, task: Task | undefined): void {
+function add(model: Model, values: NewTask, task: Task | undefined): void {
   if (!task) throw new Error('no task was created');
   const { id, createdAt } = task;
   const defaults = { description: '', status: 'todo', priority: 'normal', dueDate: null, labels: [], assigneeId: null };
-  const completedAt = given.status === 'done' ? createdAt : null;
-  expect(task).toEqual({ ...defaults, ...given, id, createdAt, updatedAt: createdAt, completedAt, version: 1 });
+  const completedAt = values.status === 'done' ? createdAt : null;
+  expect(task).toEqual({ ...defaults, ...values, id, createdAt, updatedAt: createdAt, completedAt, version: 1 });
   model.tasks.set(id, task);
   model.ids.push(id);
   model.events.push(['task.created', id, 1]);
 }
 
-async function alter(model: Model, step: Exclude<Step, { do: 'create' | 'create many' }>): Promise<void> {
-  const taskId = model.ids[step.which] ?? '01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70';
+async function applyToTask(model: Model, step: Exclude<Step, { do: 'create' | 'create many' }>): Promise<void> {
+  const taskId = model.ids[step.taskIndex] ?? '01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70';
   const task = model.tasks.get(taskId);
   const version = (task?.version ?? 1) + (step.precondition === 'stale' ? 1 : 0);
   const header = step.precondition === 'none' ? {} : { 'If-Match': `"${version}"` };
@@ -201,20 +198,20 @@ async function alter(model: Model, step: Exclude<Step, { do: 'create' | 'create 
   model.events.push(['task.updated', taskId, data.version]);
 }
 
-/** The list, as a sort of all tasks by their fields would give it. */
-function expected({ tasks }: Model, { status, label, dueBefore, dueAfter, q, sort = '-createdAt' }: Query): Task[] {
-  const sought = q?.toLowerCase().split(' ') ?? [];
-  const fitting = [...tasks.values()].filter(
+/** The list by filtering and sorting all tasks of the model. */
+function expectedList({ tasks }: Model, { status, label, dueBefore, dueAfter, q, sort = '-createdAt' }: Query): Task[] {
+  const terms = q?.toLowerCase().split(' ') ?? [];
+  const matching = [...tasks.values()].filter(
     (task) =>
       (!status || task.status === status) &&
       (!label || task.labels.includes(label)) &&
       (!dueBefore || (task.dueDate ?? dueBefore) < dueBefore) &&
       (!dueAfter || (task.dueDate ?? dueAfter) > dueAfter) &&
-      sought.every((word) => `${task.title} ${task.description}`.toLowerCase().split(' ').includes(word)),
+      terms.every((word) => `${task.title} ${task.description}`.toLowerCase().split(' ').includes(word)),
   );
   const sign = sort.startsWith('-') || sort === 'priority' ? -1 : 1;
   const key = sortKey({ sort });
-  return fitting.sort((one, other) => {
+  return matching.sort((one, other) => {
     const [a, b] = [key(one), key(other)];
     if (a !== b && (a === null || b === null)) return a === null ? 1 : -1;
     if (a !== b && a !== null && b !== null) return a < b ? -sign : sign;
@@ -228,29 +225,29 @@ function sortKey({ sort = '-createdAt' }: Query): (task: Task) => string | numbe
   return (task) => (sort === '-updatedAt' ? task.updatedAt : task.id);
 }
 
-/** Reads a list to its end, a page at a time. */
-async function walk(query: Query, betweenPages: () => Promise<void> = async () => undefined): Promise<Task[]> {
-  const found: Task[] = [];
+/** Reads every page of a list. */
+async function readList(query: Query, betweenPages: () => Promise<void> = async () => undefined): Promise<Task[]> {
+  const tasks: Task[] = [];
   let cursor: string | undefined;
   for (;;) {
     const { data } = await api.GET('/tasks', { params: { query: { ...query, ...(cursor && { cursor }) } } });
-    if (!data) throw new Error('the list was refused');
-    found.push(...data.items);
-    if (data.nextCursor === null) return found;
+    if (!data) throw new Error('the list was rejected');
+    tasks.push(...data.items);
+    if (data.nextCursor === null) return tasks;
     cursor = data.nextCursor;
     await betweenPages();
   }
 }
 
-/** Gets a task that there is or was, and sees that it is as it should be. */
-async function look(model: Model, taskId: string): Promise<void> {
+/** getTask returns the task of the model, or 404 when it was deleted. */
+async function expectTask(model: Model, taskId: string): Promise<void> {
   const task = model.tasks.get(taskId);
   const { data, response } = await api.GET('/tasks/{taskId}', { params: { path: { taskId } } });
   expect([response.status, data]).toEqual([task ? 200 : 404, task]);
   if (task) expect(response.headers.get('ETag')).toBe(`"${task.version}"`);
 }
 
-async function feedAfter(cursor: string | null): Promise<Model['events']> {
+async function readFeed(cursor: string | null): Promise<Model['events']> {
   const events: Model['events'] = [];
   let after = cursor;
   for (;;) {

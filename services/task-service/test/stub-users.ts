@@ -1,4 +1,4 @@
-/** A user service for tests that need somebody to give tasks to: it knows just these. */
+/** A stub of the user service that knows only these users. */
 import { createServer } from 'node:http';
 import { listen } from '@task-manager/testing/harness';
 

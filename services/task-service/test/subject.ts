@@ -1,4 +1,4 @@
-/** The task service as a subject of the conventions; whoever imports it has its surroundings too. */
+/** The task service as a subject of the shared suites. Importing it starts the stub of the user service. */
 import { afterAll, beforeAll } from '@jest/globals';
 import { absentId, type Subject } from '@task-manager/testing/subject';
 import { taskHandlers } from '../src/handlers.ts';
@@ -26,5 +26,5 @@ export const subject: Subject = {
   events: { created: 'task.created', changed: 'task.updated', deleted: 'task.deleted' },
   table: 'task_service.tasks',
   prefix: '',
-  conflicts: async () => ({ title: 'Given to nobody', assigneeId: absentId }),
+  conflicts: async () => ({ title: 'Prepare the review', assigneeId: absentId }),
 };

@@ -34,26 +34,25 @@ afterAll(async () => {
   await service.stop();
 });
 
-/** Creates a task that the test can count on. */
 async function createTask(title: string) {
   const { data } = await api.POST('/tasks', { body: { title } });
   if (!data) throw new Error('no task was created');
   return data;
 }
 
-/** Every page of the list, `limit` tasks each. */
+/** Every page of the list, with up to `limit` tasks each. */
 async function* pagesOf(limit: number) {
   let cursor: string | undefined;
   do {
     const { data } = await api.GET('/tasks', { params: { query: { limit, ...(cursor && { cursor }) } } });
-    if (!data) throw new Error('the list was refused');
+    if (!data) throw new Error('the list was rejected');
     yield data.items;
     cursor = data.nextCursor ?? undefined;
   } while (cursor);
 }
 
 describe('createTask', () => {
-  it('answers 201 with the task and where it is', async () => {
+  it('returns 201 with the task and its Location', async () => {
     const { data, response } = await api.POST('/tasks', { body: { title: 'Buy milk', description: '2L whole' } });
     expect(response.status).toBe(201);
     expect(data).toEqual({
@@ -73,18 +72,18 @@ describe('createTask', () => {
     expect(response.headers.get('Location')).toBe(`/tasks/${data?.id}`);
   });
 
-  it('answers a description that was left out as ""', async () => {
+  it('returns an empty description when the request has none', async () => {
     const { data } = await api.POST('/tasks', { body: { title: 'Call the plumber' } });
     expect(data?.description).toBe('');
   });
 
-  it('counts characters, not UTF-16 units', async () => {
+  it('counts characters, not UTF-16 units, in the length of a title', async () => {
     expect((await api.POST('/tasks', { body: { title: '🥛'.repeat(200) } })).response.status).toBe(201);
     const { error } = await api.POST('/tasks', { body: { title: '🥛'.repeat(201) } });
     expect(error).toMatchObject({ status: 400, errors: [{ pointer: '/body/title', code: 'maxLength' }] });
   });
 
-  it('stores text as it came', async () => {
+  it('stores text unchanged', async () => {
     const title = ' "quotes" \\ \u007f ﷽ e\u0301 \u2028 </script> ';
     const task = await createTask(title);
     expect(task.title).toBe(title);
@@ -92,21 +91,21 @@ describe('createTask', () => {
     expect(data?.title).toBe(title);
   });
 
-  it('takes every status and priority that the contract has', async () => {
+  it('accepts every status and priority of the contract', async () => {
     const { Status, Priority } = contract.components.schemas;
     for (const status of Status.enum) {
-      const { data } = await api.POST('/tasks', { body: { title: 'x', status } });
+      const { data } = await api.POST('/tasks', { body: { title: 'Buy milk', status } });
       expect(data).toMatchObject({ status, completedAt: status === 'done' ? data?.createdAt : null });
     }
     for (const priority of Priority.enum) {
-      expect((await api.POST('/tasks', { body: { title: 'x', priority } })).data?.priority).toBe(priority);
+      expect((await api.POST('/tasks', { body: { title: 'Buy milk', priority } })).data?.priority).toBe(priority);
     }
     expect([Status.enum.length, Priority.enum.length]).toEqual([3, 3]);
   });
 
-  it('takes every day of the calendar, and nothing else for one', async () => {
+  it('accepts every calendar date and returns 400 when the due date is not one', async () => {
     for (const dueDate of ['0001-01-01', '2000-02-29', '2024-02-29', '2026-12-24', '9999-12-31', null]) {
-      expect((await api.POST('/tasks', { body: { title: 'x', dueDate } })).data?.dueDate).toBe(dueDate);
+      expect((await api.POST('/tasks', { body: { title: 'Buy milk', dueDate } })).data?.dueDate).toBe(dueDate);
     }
     for (const dueDate of [
       '2026-02-30',
@@ -124,21 +123,21 @@ describe('createTask', () => {
       '',
       '2026-12-24T00:00:00Z',
     ]) {
-      const { error } = await api.POST('/tasks', { body: { title: 'x', dueDate } });
+      const { error } = await api.POST('/tasks', { body: { title: 'Buy milk', dueDate } });
       const errors = expect.arrayContaining([expect.objectContaining({ pointer: '/body/dueDate' })]);
       expect({ dueDate, error }).toMatchObject({ error: { status: 400, errors } });
     }
   });
 
-  it('takes a description of 10,000 characters, and gives it back whole', async () => {
+  it('stores 10,000 characters of description and returns 400 when there are more', async () => {
     const description = '🥛'.repeat(10_000);
-    const { data } = await api.POST('/tasks', { body: { title: 'x', description } });
+    const { data } = await api.POST('/tasks', { body: { title: 'Buy milk', description } });
     expect(data?.description).toBe(description);
-    const { error } = await api.POST('/tasks', { body: { title: 'x', description: `${description}!` } });
+    const { error } = await api.POST('/tasks', { body: { title: 'Buy milk', description: `${description}!` } });
     expect(error).toMatchObject({ status: 400, errors: [{ pointer: '/body/description', code: 'maxLength' }] });
   });
 
-  it('has the rules that matter kept by the database, whoever writes to it', async () => {
+  it('rejects invalid values by a database constraint when a statement bypasses the contract', async () => {
     const check = '23514';
     for (const [column, value, code] of [
       ['title', "''", check],
@@ -152,24 +151,24 @@ describe('createTask', () => {
       ['labels', "array_fill('x'::text, array[21])", check],
       ['version', '0', check],
     ] as const) {
-      const { id } = await createTask('x');
-      const broken = service.db.pool.query(`update task_service.tasks set ${column} = ${value} where id = $1`, [id]);
-      await expect(broken.then(() => `${column} ${value} was taken`)).rejects.toMatchObject({ code });
+      const { id } = await createTask('Buy milk');
+      const update = service.db.pool.query(`update task_service.tasks set ${column} = ${value} where id = $1`, [id]);
+      await expect(update.then(() => `${column} ${value} was accepted`)).rejects.toMatchObject({ code });
     }
   });
 
-  it('keeps up to 20 labels as they were given, each once', async () => {
+  it('stores up to 20 unique labels unchanged and returns 400 when they are invalid', async () => {
     const twenty = Array.from({ length: 20 }, (_, index) => `label ${19 - index}`);
     for (const labels of [[], twenty, ['🥛'.repeat(50), ' ', '{"a,b}', 'NULL', '\\']]) {
-      expect((await api.POST('/tasks', { body: { title: 'x', labels } })).data?.labels).toEqual(labels);
+      expect((await api.POST('/tasks', { body: { title: 'Buy milk', labels } })).data?.labels).toEqual(labels);
     }
-    for (const labels of [[...twenty, 'one more'], ['twice', 'twice'], [''], ['x'.repeat(51)], ['a\0']]) {
-      const { error } = await api.POST('/tasks', { body: { title: 'x', labels } });
+    for (const labels of [[...twenty, 'work'], ['home', 'home'], [''], ['x'.repeat(51)], ['a\0']]) {
+      const { error } = await api.POST('/tasks', { body: { title: 'Buy milk', labels } });
       expect(error).toMatchObject({ status: 400, errors: [{ pointer: expect.stringMatching(/^\/body\/labels/) }] });
     }
   });
 
-  it('names each place that breaks a rule', async () => {
+  it('lists every invalid field when several are invalid', async () => {
     const { error, response } = await api.POST('/tasks', { body: { title: '', description: 'x'.repeat(10_001) } });
     expect(response.headers.get('Content-Type')).toMatch('application/problem+json');
     expect(error).toMatchObject({
@@ -186,29 +185,29 @@ describe('createTask', () => {
 });
 
 describe('createTasks', () => {
-  const many = (number: number) => Array.from({ length: number }, (_, index) => ({ title: `task ${index}` }));
+  const newTasks = (count: number) => Array.from({ length: count }, (_, index) => ({ title: `Task ${index}` }));
   const post = (items: { title: string }[]) => api.POST('/tasks/batch', { body: { items } });
 
-  it('stores up to 100, and answers with them in the order they were given', async () => {
+  it('creates up to 100 tasks and returns them in the order of the request', async () => {
     for (const number of [1, 100]) {
-      const { data, response } = await post(many(number));
+      const { data, response } = await post(newTasks(number));
       expect(response.status).toBe(201);
-      expect(data?.items.map(({ title }) => title)).toEqual(many(number).map(({ title }) => title));
+      expect(data?.items.map(({ title }) => title)).toEqual(newTasks(number).map(({ title }) => title));
       expect(data?.items[0]).toMatchObject({ status: 'todo', labels: [], version: 1 });
     }
   });
 
-  it('stores none of them when one breaks a rule, and says which', async () => {
-    const before = await count();
-    const { error } = await post([...many(3), { title: '' }, ...many(3)]);
+  it('stores no task and names the invalid one when one of them is invalid', async () => {
+    const before = await countTasks();
+    const { error } = await post([...newTasks(3), { title: '' }, ...newTasks(3)]);
     expect(error).toMatchObject({ status: 400, errors: [{ pointer: '/body/items/3/title', code: 'minLength' }] });
     for (const number of [0, 101]) {
-      expect((await post(many(number))).error).toMatchObject({ status: 400, errors: [{ pointer: '/body/items' }] });
+      expect((await post(newTasks(number))).error).toMatchObject({ status: 400, errors: [{ pointer: '/body/items' }] });
     }
-    expect(await count()).toBe(before);
+    expect(await countTasks()).toBe(before);
   });
 
-  async function count(): Promise<number> {
+  async function countTasks(): Promise<number> {
     return (await service.db.pool.query('select from task_service.tasks')).rowCount ?? 0;
   }
 });
@@ -218,18 +217,18 @@ describe('updateTask', () => {
     return (await api.PATCH('/tasks/{taskId}', { params: { path: { taskId } }, body })).data;
   }
 
-  it('sets completedAt when the task is finished, keeps it while it is, and clears it when it is reopened', async () => {
-    const { id } = await createTask('Finish me');
+  it('sets completedAt when the status becomes done, keeps it while done and clears it when it is reopened', async () => {
+    const { id } = await createTask('Buy milk');
     const done = await update(id, { status: 'done' });
     expect(done).toMatchObject({ status: 'done', completedAt: done?.updatedAt, version: 2 });
-    const renamed = await update(id, { title: 'Finished', status: 'done' });
+    const renamed = await update(id, { title: 'Buy oat milk', status: 'done' });
     expect(renamed?.completedAt).toBe(done?.completedAt);
     expect(await update(id, { status: 'in-progress' })).toMatchObject({ completedAt: null });
   });
 
-  it('takes every status and priority, and refuses a day that is none', async () => {
+  it('accepts every status and priority and returns 400 when the due date is invalid', async () => {
     const { Status, Priority } = contract.components.schemas;
-    const { id } = await createTask('Change me');
+    const { id } = await createTask('Buy milk');
     for (const status of Status.enum) expect((await update(id, { status }))?.status).toBe(status);
     for (const priority of Priority.enum) expect((await update(id, { priority }))?.priority).toBe(priority);
     for (const dueDate of ['0001-01-01', '2024-02-29', '9999-12-31']) {
@@ -244,19 +243,19 @@ describe('updateTask', () => {
     expect((await update(id, {}))?.dueDate).toBe('9999-12-31');
   });
 
-  it('gives the task to somebody, to somebody else and to nobody', async () => {
-    const { id } = await createTask('Give me away');
+  it('assigns, reassigns and unassigns a task', async () => {
+    const { id } = await createTask('Buy milk');
     for (const assigneeId of [alice, bob, null]) {
       expect(await update(id, { assigneeId })).toMatchObject({ assigneeId });
     }
   });
 
-  it('empties by null what may be empty, and replaces labels as a whole', async () => {
-    const body = { title: 'x', dueDate: '2026-12-24', labels: ['a', 'b'] };
+  it('clears nullable fields with null, replaces all labels and returns 400 when a field is not nullable', async () => {
+    const body = { title: 'Buy milk', dueDate: '2026-12-24', labels: ['a', 'b'] };
     const { data: task } = await api.POST('/tasks', { body });
     const id = task?.id ?? '';
     expect(await update(id, { dueDate: null })).toMatchObject({ dueDate: null, labels: ['a', 'b'] });
-    expect(await update(id, { labels: ['c'] })).toMatchObject({ labels: ['c'], title: 'x' });
+    expect(await update(id, { labels: ['c'] })).toMatchObject({ labels: ['c'], title: 'Buy milk' });
     expect(await update(id, { labels: [] })).toMatchObject({ labels: [] });
     for (const field of ['title', 'description', 'status', 'priority', 'labels']) {
       const { error } = await api.PATCH('/tasks/{taskId}', {
@@ -270,38 +269,38 @@ describe('updateTask', () => {
 });
 
 describe('listTasks', () => {
-  it('lists the newest first, 50 if nothing is said', async () => {
-    const titles = Array.from({ length: 51 }, (_, index) => `task ${index}`);
+  it('returns the 50 newest tasks first when the request has no limit', async () => {
+    const titles = Array.from({ length: 51 }, (_, index) => `Task ${index}`);
     for (const title of titles) await createTask(title);
     const { data } = await api.GET('/tasks');
     expect(data?.items.map((task) => task.title)).toEqual(titles.slice(1).reverse());
     expect(data?.nextCursor).toEqual(expect.any(String));
   });
 
-  it('lists each task once, in pages of any size, while others are added', async () => {
-    const mine = await Promise.all(Array.from({ length: 25 }, (_, index) => createTask(`mine ${index}`)));
+  it('returns each task once over all pages when tasks are created between the pages', async () => {
+    const tasks = await Promise.all(Array.from({ length: 25 }, (_, index) => createTask(`Task ${index}`)));
     const seen: string[] = [];
     for await (const page of pagesOf(7)) {
       expect(page.length).toBeLessThanOrEqual(7);
       seen.push(...page.map((task) => task.id));
-      await createTask('added meanwhile');
+      await createTask('Buy milk');
     }
     expect(new Set(seen).size).toBe(seen.length);
-    expect(seen).toEqual(expect.arrayContaining(mine.map((task) => task.id)));
+    expect(seen).toEqual(expect.arrayContaining(tasks.map((task) => task.id)));
     expect(seen).toEqual([...seen].sort().reverse());
   });
 
-  it('ends with a null cursor, also when the last page is full', async () => {
+  it('returns a null cursor at the end when the last page is full', async () => {
     const { rows } = await service.db.pool.query<{ count: string }>('select count(*) from task_service.tasks');
     const missing = 100 - (Number(rows[0]?.count) % 100);
-    await Promise.all(Array.from({ length: missing }, () => createTask('fill the page')));
+    await Promise.all(Array.from({ length: missing }, () => createTask('Buy milk')));
     const sizes: number[] = [];
     for await (const page of pagesOf(100)) sizes.push(page.length);
     expect(sizes.every((size) => size === 100)).toBe(true);
   });
 
-  it('finds words in title and description, whatever their letters', async () => {
-    const tasks = await Promise.all(
+  it('finds words in title and description in any case', async () => {
+    const taskIds = await Promise.all(
       [
         { title: 'Prepare the Quarterly audit', description: 'Zahlen für München' },
         { title: 'Audit the ledger', description: 'quarterly, as ever' },
@@ -325,14 +324,14 @@ describe('listTasks', () => {
       ["'); drop table task_service.tasks; --", []],
     ] as const) {
       const { data } = await api.GET('/tasks', { params: { query: { q } } });
-      expect([q, data?.items.map(({ id }) => id)]).toEqual([q, found.map((index) => tasks[index])]);
+      expect([q, data?.items.map(({ id }) => id)]).toEqual([q, found.map((index) => taskIds[index])]);
     }
   });
 
-  it('takes both due bounds for days that are not meant, and tasks without a day for neither', async () => {
+  it('excludes both bounds, and tasks without a due date, when the list is filtered by due date', async () => {
     const label = 'due bounds';
     for (const dueDate of ['2026-12-23', '2026-12-24', '2026-12-25', null]) {
-      await api.POST('/tasks', { body: { title: 'x', dueDate, labels: [label] } });
+      await api.POST('/tasks', { body: { title: 'Buy milk', dueDate, labels: [label] } });
     }
     const found = async (query: object) =>
       (await api.GET('/tasks', { params: { query: { label, sort: 'dueDate', ...query } } })).data?.items.map(
@@ -346,16 +345,16 @@ describe('listTasks', () => {
     expect(await found({ dueAfter: '2026-12-25', dueBefore: '2026-12-23' })).toEqual([]);
   });
 
-  it('lists only tasks that fit every filter', async () => {
+  it('returns only tasks that match every filter', async () => {
     const labels = ['filtered', 'Finance'];
-    const fitting = {
+    const matching = {
       title: 'Review the budget',
       labels,
       status: 'done',
       assigneeId: alice,
       dueDate: '2026-12-24',
     } as const;
-    const { data: fit } = await api.POST('/tasks', { body: { ...fitting, labels } });
+    const { data: match } = await api.POST('/tasks', { body: { ...matching, labels } });
     for (const other of [
       { status: 'todo' as const },
       { assigneeId: bob },
@@ -366,21 +365,21 @@ describe('listTasks', () => {
       { dueDate: null },
       { title: 'Review the plan' },
     ]) {
-      expect((await api.POST('/tasks', { body: { ...fitting, labels, ...other } })).response.status).toBe(201);
+      expect((await api.POST('/tasks', { body: { ...matching, labels, ...other } })).response.status).toBe(201);
     }
     const filters = { status: 'done', assigneeId: alice, dueBefore: '2026-12-31', dueAfter: '2026-12-01', q: 'budget' };
     const all = { ...filters, label: 'Finance' };
     for (const sort of sorts) {
-      expect(await fetchIds({ ...all, sort })).toEqual([fit?.id]);
-      for (const left of Object.keys(all)) {
-        const others = Object.fromEntries(Object.entries(all).filter(([name]) => name !== left));
+      expect(await fetchIds({ ...all, sort })).toEqual([match?.id]);
+      for (const omitted of Object.keys(all)) {
+        const others = Object.fromEntries(Object.entries(all).filter(([name]) => name !== omitted));
         expect((await fetchIds({ ...others, sort, limit: 100 })).length).toBeGreaterThan(1);
       }
     }
     expect(await fetchIds({ assigneeId: '01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70' })).toEqual([]);
   });
 
-  it('sorts by each key, what is equal by id, and what has no due date last', async () => {
+  it('sorts by each key, then by id, with tasks without a due date last', async () => {
     const label = 'sorted';
     const [days, priorities] = [
       ['2026-12-24', null, '0001-01-01', '9999-12-31'],
@@ -389,10 +388,10 @@ describe('listTasks', () => {
     const tasks: components['schemas']['Task'][] = [];
     for (let index = 0; index < 16; index++) {
       const [dueDate, priority] = [days[index % 4] ?? null, priorities[index % 3] ?? 'normal'];
-      const { data } = await api.POST('/tasks', { body: { title: 'x', dueDate, priority, labels: [label] } });
+      const { data } = await api.POST('/tasks', { body: { title: 'Buy milk', dueDate, priority, labels: [label] } });
       if (data) tasks.push(data);
     }
-    // Those of one batch are equal also in when they were changed, if they are changed by one statement.
+    // One updatedAt for several tasks, as after one statement, so that their ids decide the order.
     await service.db.pool.query(
       "update task_service.tasks set updated_at = '2026-11-23T09:30:00Z' where labels = '{sorted}' and priority = 'low'",
     );
@@ -415,21 +414,21 @@ describe('listTasks', () => {
         return one.id < other.id ? -sign : sign;
       });
       const ids = expected.map(({ id }) => id);
-      // By the label alone the tasks are gathered and sorted; without it an index has the order.
-      for (const limit of [3, 100]) expect([sort, await walk({ sort, label, limit })]).toEqual([sort, ids]);
-      const everything = await walk({ sort, limit: 100 });
-      expect([sort, everything.filter((id) => ids.includes(id))]).toEqual([sort, ids]);
-      expect(new Set(everything).size).toBe(everything.length);
+      // With the label, matches are collected and sorted; without it, an index has the order.
+      for (const limit of [3, 100]) expect([sort, await readIds({ sort, label, limit })]).toEqual([sort, ids]);
+      const allIds = await readIds({ sort, limit: 100 });
+      expect([sort, allIds.filter((id) => ids.includes(id))]).toEqual([sort, ids]);
+      expect(new Set(allIds).size).toBe(allIds.length);
     }
   });
 
-  it('takes the filters in any order for the same list', async () => {
+  it('accepts a cursor when the filters are in another order', async () => {
     const { data } = await api.GET('/tasks', { params: { query: { status: 'todo', sort: 'createdAt', limit: 1 } } });
-    const answer = await fetch(`${service.url}/tasks?cursor=${data?.nextCursor}&sort=createdAt&limit=1&status=todo`);
-    expect(answer.status).toBe(200);
+    const response = await fetch(`${service.url}/tasks?cursor=${data?.nextCursor}&sort=createdAt&limit=1&status=todo`);
+    expect(response.status).toBe(200);
   });
 
-  it('refuses a cursor with a key that its sort cannot have', async () => {
+  it('returns 400 when the key of a cursor is invalid for its sort', async () => {
     for (const [sort, wrong] of [
       [
         'dueDate',
@@ -441,7 +440,7 @@ describe('listTasks', () => {
     ] as const) {
       const label = `forged ${sort}`;
       for (const dueDate of ['2026-12-24', '2026-12-25']) {
-        await api.POST('/tasks', { body: { title: 'x', dueDate, labels: [label] } });
+        await api.POST('/tasks', { body: { title: 'Buy milk', dueDate, labels: [label] } });
       }
       for (const filter of [{}, { label }]) {
         const query = { ...filter, sort, limit: 1 };
@@ -465,20 +464,20 @@ describe('listTasks', () => {
     return data?.items.map(({ id }) => id) ?? [];
   }
 
-  /** The ids of the whole list, page after page. */
-  async function walk(query: Record<string, string | number>): Promise<string[]> {
+  /** The ids of every page of the list. */
+  async function readIds(query: Record<string, string | number>): Promise<string[]> {
     const ids: string[] = [];
     let cursor: string | undefined;
     do {
       const { data } = await api.GET('/tasks', { params: { query: { ...query, ...(cursor && { cursor }) } } });
-      if (!data) throw new Error('the list was refused');
+      if (!data) throw new Error('the list was rejected');
       ids.push(...data.items.map(({ id }) => id));
       cursor = data.nextCursor ?? undefined;
     } while (cursor);
     return ids;
   }
 
-  it('refuses a filter that is none, with its place', async () => {
+  it('returns 400 with the pointer of the parameter when a filter is invalid', async () => {
     for (const query of [
       'status=open',
       'assigneeId=1',
@@ -490,10 +489,10 @@ describe('listTasks', () => {
       'q=',
       'sort=title',
     ]) {
-      const answer = await fetch(`${service.url}/tasks?${query}`);
-      const { errors } = (await answer.json()) as { errors: object[] };
+      const response = await fetch(`${service.url}/tasks?${query}`);
+      const { errors } = (await response.json()) as { errors: object[] };
       const pointer = `/query/${query.split('=', 1)[0]}`;
-      expect({ query, status: answer.status, errors }).toMatchObject({ query, status: 400 });
+      expect({ query, status: response.status, errors }).toMatchObject({ query, status: 400 });
       expect(errors).toEqual(expect.arrayContaining([expect.objectContaining({ pointer })]));
     }
     for (const name of ['q', 'label']) {
@@ -503,15 +502,15 @@ describe('listTasks', () => {
     }
   });
 
-  it('reads what people write into a query', async () => {
+  it('accepts encoded, quoted and reserved characters in a query', async () => {
     for (const query of ['q=two+words', 'q=a%2Bb', 'label=a/b:c@d', "q='x'", 'q=%22%22', 'q=(a|b)%26!']) {
       expect([query, (await fetch(`${service.url}/tasks?${query}`)).status]).toEqual([query, 200]);
     }
   });
 
-  it('refuses a cursor that it did not give, or gave for other filters or another sort', async () => {
-    await createTask('one');
-    await createTask('another');
+  it('returns 400 when a cursor is forged or belongs to other filters or another sort', async () => {
+    await createTask('Buy milk');
+    await createTask('Buy bread');
     const query = { limit: 1, sort: '-updatedAt', status: 'todo' } as const;
     const { data: page } = await api.GET('/tasks', { params: { query } });
     const cursor = page?.nextCursor ?? '';
@@ -533,7 +532,7 @@ describe('listTasks', () => {
       { cursor },
       { ...query, cursor, status: 'done' as const },
       { ...query, cursor, sort: '-createdAt' as const },
-      { ...query, cursor, label: 'x' },
+      { ...query, cursor, label: 'home' },
       { ...query, cursor: 'bm90IEpTT04' },
       ...forged.map((parts) => ({ ...query, cursor: Buffer.from(JSON.stringify(parts)).toString('base64url') })),
     ]) {
@@ -542,7 +541,7 @@ describe('listTasks', () => {
     }
   });
 
-  it('refuses a limit out of range', async () => {
+  it('returns 400 when the limit is out of range', async () => {
     for (const limit of [0, 101, 1.5]) {
       const { error } = await api.GET('/tasks', { params: { query: { limit } } });
       expect(error).toMatchObject({ status: 400, errors: [{ pointer: '/query/limit' }] });
@@ -551,27 +550,27 @@ describe('listTasks', () => {
 });
 
 describe('getTask', () => {
-  it('answers with the task that was created', async () => {
-    const task = await createTask('Find me');
+  it('returns the task', async () => {
+    const task = await createTask('Buy milk');
     const { data } = await api.GET('/tasks/{taskId}', { params: { path: { taskId: task.id } } });
     expect(data).toEqual(task);
   });
 
-  it('answers 404 for an id that no task has', async () => {
+  it('returns 404 when the task does not exist', async () => {
     const taskId = '01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70';
     const { error } = await api.GET('/tasks/{taskId}', { params: { path: { taskId } } });
     expect(error).toMatchObject({ type: '/problems/not-found', status: 404, title: 'Not found' });
   });
 
-  it('answers 404 once the task is deleted', async () => {
-    const { id } = await createTask('Delete me');
+  it('returns 404 when the task was deleted', async () => {
+    const { id } = await createTask('Delete the old invoices');
     const params = { path: { taskId: id } };
     expect((await api.DELETE('/tasks/{taskId}', { params })).response.status).toBe(204);
     expect((await api.GET('/tasks/{taskId}', { params })).error).toMatchObject({ status: 404 });
     expect((await api.GET('/tasks', { params: { query: { q: 'Delete' } } })).data?.items).toEqual([]);
   });
 
-  it('answers 400 for what is no id', async () => {
+  it('returns 400 when the id is invalid', async () => {
     for (const taskId of ['1', "' or 1=1", '01939C2E-7A41-7C3E-9D5B-2F1C8A6E4B70']) {
       const { error } = await api.GET('/tasks/{taskId}', { params: { path: { taskId } } });
       expect(error).toMatchObject({
@@ -583,13 +582,13 @@ describe('getTask', () => {
 });
 
 describe('listTaskEvents', () => {
-  it('tells of a task in the order of its versions, also when an older transaction was the last to change it', async () => {
+  it('returns the events of a task in version order when an older transaction changes the task last', async () => {
     const { data: before } = await api.GET('/tasks/feed', { params: { query: { cursor: 'latest', limit: 1 } } });
     await service.db.transaction(async (older) => {
       await older.query({ text: 'select pg_current_xact_id()' });
-      const { id: taskId } = await createTask('Written by a younger transaction');
+      const { id: taskId } = await createTask('Buy milk');
       await api.PATCH('/tasks/{taskId}', { params: { path: { taskId } }, body: { status: 'done' } });
-      await updateTask(older, taskId, { title: 'Changed by the older one' }, null);
+      await updateTask(older, taskId, { title: 'Buy oat milk' }, null);
       await deleteTask(older, taskId, null);
     });
     const query = { limit: 100, ...(before?.nextCursor && { cursor: before.nextCursor }) };
