@@ -1,4 +1,4 @@
-/** A database that fails, hangs and comes back, and what the service makes of it. */
+/** The service while its database is slow, unreachable, failing or killed, and after the database recovers. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Database } from '@task-manager/runtime/postgres/database';
@@ -11,25 +11,25 @@ import { lookOn, newEnvironment } from '@task-manager/testing/harness';
 import { OwnPostgres } from '@task-manager/testing/postgres';
 import { freePort, runService, until, untilStatus, type Process } from '@task-manager/testing/processes';
 import {
-  ask,
-  askAgain,
-  askAll,
+  sendRequest,
+  retryRequest,
+  sendEveryKind,
   everyKind,
-  expectAnswered,
-  expectNothingLost,
-  isGood,
-  isRefused,
-  keepAsking,
+  expectServedOrUnavailable,
+  expectExactlyOnce,
+  isServed,
+  isUnavailable,
+  startLoad,
   newRequest,
   type Outcome,
 } from './clients.ts';
 import { serveUsers } from './stub-users.ts';
 
 let users: Awaited<ReturnType<typeof serveUsers>>;
-/** A PostgreSQL that these tests may do everything to, and the database in it. */
+/** Separate from the PostgreSQL of the other tests, because these tests stop and kill it. */
 let postgres: OwnPostgres;
 let environment: Config;
-/** What stands between the service and that PostgreSQL. */
+/** Between the service and PostgreSQL. */
 let proxy: FaultProxy;
 let service: Process;
 
@@ -39,8 +39,8 @@ beforeAll(async () => {
   proxy = await openFaultProxy(postgres.port);
   service = await run();
   await untilStatus(200, `${service.url}/health`);
-  // What is asked first compiles first.
-  await askAll(service.url);
+  // Warm up: the first request of each kind is slow.
+  await sendEveryKind(service.url);
 });
 afterAll(async () => {
   await Promise.all(started.map(kill));
@@ -49,11 +49,16 @@ afterAll(async () => {
   users.stop();
 });
 
-/** Every process, so that none outlives a test that failed. */
+/** Every process, so that afterAll also kills the processes of a failed test. */
 const started: Process[] = [];
 async function run(overrides: Record<string, string | number> = {}): Promise<Process> {
-  const given = { POSTGRES_PORT: proxy.port, USER_SERVICE_URL: users.url, VALIDATE_RESPONSES: 'true', ...overrides };
-  const process = await runService('task-service', environment, given);
+  const variables = {
+    POSTGRES_PORT: proxy.port,
+    USER_SERVICE_URL: users.url,
+    VALIDATE_RESPONSES: 'true',
+    ...overrides,
+  };
+  const process = await runService('task-service', environment, variables);
   started.push(process);
   return process;
 }
@@ -63,40 +68,40 @@ async function kill({ child, exited }: Process): Promise<void> {
   await exited;
 }
 
-async function withOnlooker<Result>(look: (onlooker: pg.Client) => Promise<Result>): Promise<Result> {
-  const onlooker = await lookOn(environment);
-  return look(onlooker).finally(() => onlooker.end());
+async function withAdmin<Result>(use: (admin: pg.Client) => Promise<Result>): Promise<Result> {
+  const admin = await lookOn(environment);
+  return use(admin).finally(() => admin.end());
 }
 
-/** Does something while the table of the tasks is locked, so that whoever wants it waits. */
+/** Runs `act` while the table of the tasks is locked, so that every statement on it waits. */
 async function whileLocked<Result>(act: () => Promise<Result>): Promise<Result> {
-  return withOnlooker(async (onlooker) => {
-    await onlooker.query('begin; lock table task_service.tasks in access exclusive mode');
-    return act().finally(() => onlooker.query('rollback'));
+  return withAdmin(async (admin) => {
+    await admin.query('begin; lock table task_service.tasks in access exclusive mode');
+    return act().finally(() => admin.query('rollback'));
   });
 }
 
-/** All ten connections do something at the same time, and are idle after it. */
-async function expectWholePool(): Promise<void> {
+/** All ten connections of the pool can be used at the same time, and are idle afterwards. */
+async function expectFullPool(): Promise<void> {
   await untilStatus(200, `${service.url}/health`);
-  await untilGood();
+  await untilAllServed();
   const deleting = await whileLocked(async () => {
-    // Each is a statement by itself.
-    const asked = Array.from({ length: 10 }, () => ask(service.url, newRequest('a DELETE')));
+    // A DELETE is never batched, so each request needs a connection.
+    const sent = Array.from({ length: 10 }, () => sendRequest(service.url, newRequest('a DELETE')));
     let most = 0;
-    await until(async () => (most = Math.max(most, await waitForLock())) >= 10, 2000).catch(() => {
+    await until(async () => (most = Math.max(most, await countLockWaits())) >= 10, 2000).catch(() => {
       throw new Error(`${most} of 10 connections can be used`);
     });
-    return asked;
+    return sent;
   });
-  expect((await Promise.all(deleting)).map(({ answer }) => answer.status)).toEqual(Array(10).fill(404));
+  expect((await Promise.all(deleting)).map(({ response }) => response.status)).toEqual(Array(10).fill(404));
   await until(async () => {
     const { used, idle, waiting } = await poolOf(service);
     return used === 0 && idle === 10 && waiting === 0;
   }, 2000);
 }
 
-async function waitForLock(): Promise<number> {
+async function countLockWaits(): Promise<number> {
   const text = `select from pg_stat_activity where wait_event_type = 'Lock' and usename = 'task_service'`;
   return (await postgres.query(text)).length;
 }
@@ -107,21 +112,23 @@ async function poolOf({ metricsUrl }: Process): Promise<Record<string, number>> 
   return Object.fromEntries([...states].map(([, state = '', count]) => [state, Number(count)] as const));
 }
 
-/** But for one that who follows the users may have opened again. */
+/** One connection is allowed: following the user feed may have reconnected. */
 async function isDisconnected(): Promise<boolean> {
   return ((await poolOf(service)).idle ?? 0) <= 1;
 }
 
-async function untilGood(url = service.url): Promise<void> {
-  await until(async () => (await Promise.all(everyKind.map((kind) => ask(url, newRequest(kind))))).every(isGood));
+async function untilAllServed(url = service.url): Promise<void> {
+  await until(async () =>
+    (await Promise.all(everyKind.map((kind) => sendRequest(url, newRequest(kind))))).every(isServed),
+  );
 }
 
-/** Looks at the health while something is done; it is answered at once, whatever the requests wait for. */
-async function watchingHealth<Result>(act: () => Promise<Result>): Promise<Result> {
-  const over = new AbortController();
+/** Runs `act` while probing /health, which must respond at once even when requests wait for the database. */
+async function whileProbingHealth<Result>(act: () => Promise<Result>): Promise<Result> {
+  const done = new AbortController();
   let slowestMs = 0;
-  const watching = (async () => {
-    while (!over.signal.aborted) {
+  const probing = (async () => {
+    while (!done.signal.aborted) {
       const startedAt = performance.now();
       await fetch(`${service.url}/health`);
       slowestMs = Math.max(slowestMs, performance.now() - startedAt);
@@ -129,96 +136,96 @@ async function watchingHealth<Result>(act: () => Promise<Result>): Promise<Resul
     }
   })();
   const result = await act().finally(() => {
-    over.abort();
+    done.abort();
   });
-  await watching;
-  report('the health meanwhile', { 'slowest answer': slowestMs });
-  // 100 ms on a machine that does nothing else. One that waits as requests do takes 800 ms or more.
+  await probing;
+  report('/health meanwhile', { 'slowest response': slowestMs });
+  // 100 ms on an idle machine; 800 ms or more if /health queued for a connection as requests do.
   expect(slowestMs).toBeLessThan(500);
   return result;
 }
 
 const slowest = (outcomes: Outcome[]) => Math.max(...outcomes.map(({ ms }) => ms));
 
-/** Figures for the scorecard, printed when they are asked for. */
+/** Prints figures for the scorecard when FIGURES is set. */
 function report(name: string, figures: Record<string, number>): void {
-  const text = Object.entries(figures).map(([what, figure]) => `${what} ${figure.toFixed(0)} ms`);
+  const text = Object.entries(figures).map(([label, figure]) => `${label} ${figure.toFixed(0)} ms`);
   if (process.env.FIGURES) process.stdout.write(`${name}: ${text.join(', ')}\n`);
 }
 
-describe('a network to the database that', () => {
+describe('network faults', () => {
   const faults: [string, () => Promise<void> | void][] = [
-    ['is slow', () => (proxy.latencyMs = 100)],
-    ['is so slow that a statement has its answer just in time', () => (proxy.latencyMs = 400)],
-    ['is too slow', () => (proxy.latencyMs = 1000)],
+    ['has a latency of 100 ms', () => (proxy.latencyMs = 100)],
+    ['has a latency of 400 ms, just within the timeout', () => (proxy.latencyMs = 400)],
+    ['has a latency of 1000 ms', () => (proxy.latencyMs = 1000)],
     [
-      'loses everything',
+      'drops every packet',
       () => {
         proxy.blackhole();
       },
     ],
     [
-      'resets each connection',
+      'resets every connection',
       () => {
         proxy.reset();
       },
     ],
     [
-      'refuses each connection',
+      'refuses every connection',
       () => {
         proxy.refuse();
       },
     ],
-    ['ends each connection slowly', () => proxy.closeSlowly(200)],
+    ['closes every connection slowly', () => proxy.closeSlowly(200)],
   ];
 
   afterEach(() => {
     proxy.heal();
   });
 
-  it.each(faults)('%s: every request is answered within 2 s, and all connections come back', async (name, begin) => {
-    await expectWholePool();
-    const outcomes = await watchingHealth(async () => {
+  it.each(faults)('responds within 2 s and recovers all connections when the network %s', async (name, begin) => {
+    await expectFullPool();
+    const outcomes = await whileProbingHealth(async () => {
       const begun = begin();
-      const asked = [...(await askAll(service.url)), ...(await askAll(service.url))];
+      const sent = [...(await sendEveryKind(service.url)), ...(await sendEveryKind(service.url))];
       await begun;
-      return asked;
+      return sent;
     });
-    expectAnswered(outcomes);
-    report(`a network that ${name}`, { 'slowest answer': slowest(outcomes) });
+    expectServedOrUnavailable(outcomes);
+    report(`network ${name}`, { 'slowest response': slowest(outcomes) });
     proxy.heal();
-    await withOnlooker((onlooker) => untilGood().then(() => expectNothingLost(service.url, onlooker, outcomes)));
-    await expectWholePool();
+    await withAdmin((admin) => untilAllServed().then(() => expectExactlyOnce(service.url, admin, outcomes)));
+    await expectFullPool();
   });
 
-  it('resets idle connections: the next request has a good answer', async () => {
-    await expectWholePool();
+  it('serves the next requests when idle connections were reset', async () => {
+    await expectFullPool();
     proxy.reset();
     await until(isDisconnected);
-    expect((await askAll(service.url, 1)).filter((outcome) => !isGood(outcome))).toEqual([]);
+    expect((await sendEveryKind(service.url, 1)).filter((outcome) => !isServed(outcome))).toEqual([]);
   });
 
-  it('loses everything in the midst of a change lets go of what it holds soon', async () => {
-    const { answer } = await ask(service.url, newRequest('a POST'));
-    const change = `update task_service.tasks set title = 'by another' where id = '${String(answer.body.id)}'`;
+  it('releases row locks within 2.5 s when the network drops packets during a transaction', async () => {
+    const { response } = await sendRequest(service.url, newRequest('a POST'));
+    const update = `update task_service.tasks set title = 'Buy bread' where id = '${String(response.body.id)}'`;
     const db = new Database(
       { ...environment, POSTGRES_PORT: proxy.port },
       'task_service',
       createLogger('test', 'silent'),
     );
     db.isMigrated = true;
-    const midway = db.transaction(async (transaction) => {
-      await transaction.query({ text: change });
+    const interrupted = db.transaction(async (transaction) => {
+      await transaction.query({ text: update });
       proxy.blackhole();
-      // The database does not hear that the replica has given up.
-      await postgres.query(`set lock_timeout = '2500ms'; ${change}`, environment.POSTGRES_DB);
+      // PostgreSQL does not receive the end of the connection, so only its own timeout releases the lock.
+      await postgres.query(`set lock_timeout = '2500ms'; ${update}`, environment.POSTGRES_DB);
     });
-    await expect(midway).rejects.toThrow('cannot be reached');
+    await expect(interrupted).rejects.toThrow('cannot be reached');
     proxy.heal();
     await db.end();
   });
 
-  it('begins to lose everything when the service has no work: its health says so, and that it is over', async () => {
+  it('reports the outage and the recovery at /health when the service is idle', async () => {
     proxy.blackhole();
     const health = await untilStatus(503, `${service.url}/health`, 3000);
     expect(await health.json()).toMatchObject({ detail: 'The database cannot be reached.' });
@@ -228,8 +235,8 @@ describe('a network to the database that', () => {
   });
 });
 
-describe('an answer that the network loses', () => {
-  // Each by the text of its statement, or by the name under which that is prepared.
+describe('lost database responses', () => {
+  // Each statement by its text, or by its name when it is prepared.
   it.each([
     'find-idempotency-key',
     'begin',
@@ -238,41 +245,43 @@ describe('an answer that the network loses', () => {
     'store-idempotency-key',
     'commit',
   ])(
-    'to `%s` is a 503, and who sends the request again with its Idempotency-Key has done it once',
+    'returns 503 and creates one task on a retry with the key when the response to `%s` is lost',
     async (statement) => {
       proxy.loseAnswerTo(statement);
       const request = newRequest('a POST with a key');
-      const lost = await ask(service.url, request);
-      expect([lost.answer.status, lost.answer.headers['retry-after']]).toEqual([503, '1']);
-      const again = await askAgain(service.url, request);
-      expect(again.answer.status).toBe(201);
-      // Only then was it done already.
-      expect(again.answer.headers['idempotent-replayed']).toBe(statement === 'commit' ? 'true' : undefined);
-      await withOnlooker((onlooker) => expectNothingLost(service.url, onlooker, [lost, again]));
+      const lost = await sendRequest(service.url, request);
+      expect([lost.response.status, lost.response.headers['retry-after']]).toEqual([503, '1']);
+      const retry = await retryRequest(service.url, request);
+      expect(retry.response.status).toBe(201);
+      // Only a transaction that reached `commit` was applied the first time.
+      expect(retry.response.headers['idempotent-replayed']).toBe(statement === 'commit' ? 'true' : undefined);
+      await withAdmin((admin) => expectExactlyOnce(service.url, admin, [lost, retry]));
     },
   );
 
-  it('to a statement that many share is a 503 for all of them, and it is not sent again', async () => {
+  it('returns 503 and does not repeat the statement when the response to a batch is lost', async () => {
     proxy.loseAnswerTo('insert-tasks');
-    const outcomes = await Promise.all(Array.from({ length: 50 }, () => ask(service.url, newRequest('a POST'))));
-    expect(outcomes.some(isRefused)).toBe(true);
-    expectAnswered(outcomes);
-    await withOnlooker((onlooker) => expectNothingLost(service.url, onlooker, outcomes));
+    const outcomes = await Promise.all(
+      Array.from({ length: 50 }, () => sendRequest(service.url, newRequest('a POST'))),
+    );
+    expect(outcomes.some(isUnavailable)).toBe(true);
+    expectServedOrUnavailable(outcomes);
+    await withAdmin((admin) => expectExactlyOnce(service.url, admin, outcomes));
   });
 
-  it('to `begin` costs the pool no connection', async () => {
-    for (let time = 0; time < 12; time++) {
+  it('keeps every connection of the pool when the response to `begin` is lost', async () => {
+    for (let round = 0; round < 12; round++) {
       proxy.loseAnswerTo('begin');
-      expect((await ask(service.url, newRequest('a POST with a key'))).answer.status).toBe(503);
+      expect((await sendRequest(service.url, newRequest('a POST with a key'))).response.status).toBe(503);
     }
-    await expectWholePool();
+    await expectFullPool();
   });
 });
 
-describe('a PostgreSQL that is', () => {
+describe('PostgreSQL outages', () => {
   const faults: [string, () => Promise<void>, () => Promise<void> | void][] = [
     ['stopped', () => postgres.end('SIGINT'), () => postgres.startAgain()],
-    ['stopped at once', () => postgres.end('SIGQUIT'), () => postgres.startAgain()],
+    ['stopped immediately', () => postgres.end('SIGQUIT'), () => postgres.startAgain()],
     ['killed', () => postgres.end('SIGKILL'), () => postgres.startAgain()],
     [
       'paused',
@@ -284,11 +293,11 @@ describe('a PostgreSQL that is', () => {
   ];
 
   it.each(faults)(
-    '%s under load: nothing acknowledged is lost, and it is served as it comes back',
+    'loses no acknowledged write and recovers within 500 ms when PostgreSQL is %s under load',
     async (name, begin, end) => {
-      const load = keepAsking(service.url);
+      const load = startLoad(service.url);
       await sleep(200);
-      const { acceptedAt } = await watchingHealth(async () => {
+      const { acceptedAt } = await whileProbingHealth(async () => {
         await begin();
         await untilStatus(503, `${service.url}/health`, 3000);
         const accepting = postgres.accepts();
@@ -297,117 +306,117 @@ describe('a PostgreSQL that is', () => {
       });
       await untilStatus(200, `${service.url}/health`, 3000);
       const outcomes = await load.stop();
-      expectAnswered(outcomes);
-      expect(outcomes.some(isRefused)).toBe(true);
-      const back = outcomes.filter((outcome) => isGood(outcome) && outcome.endedAt > acceptedAt);
-      const recoveryMs = Math.min(...back.map(({ endedAt }) => endedAt)) - acceptedAt;
-      report(`a PostgreSQL that is ${name}`, {
-        'slowest answer': slowest(outcomes),
-        'first good answer after': recoveryMs,
+      expectServedOrUnavailable(outcomes);
+      expect(outcomes.some(isUnavailable)).toBe(true);
+      const servedAgain = outcomes.filter((outcome) => isServed(outcome) && outcome.endedAt > acceptedAt);
+      const recoveryMs = Math.min(...servedAgain.map(({ endedAt }) => endedAt)) - acceptedAt;
+      report(`PostgreSQL ${name}`, {
+        'slowest response': slowest(outcomes),
+        'first success after': recoveryMs,
       });
-      // 100 ms on a machine that does nothing else.
+      // 100 ms on an idle machine.
       expect(recoveryMs).toBeLessThan(500);
-      await withOnlooker((onlooker) => expectNothingLost(service.url, onlooker, outcomes));
-      await expectWholePool();
+      await withAdmin((admin) => expectExactlyOnce(service.url, admin, outcomes));
+      await expectFullPool();
     },
   );
 });
 
-describe('a database that', () => {
+describe('database failures', () => {
   afterEach(async () => {
-    await expectWholePool();
+    await expectFullPool();
   });
 
-  it('has a table locked is a 503 within 2 s, and no reason not to be healthy', async () => {
-    const outcomes = await watchingHealth(() =>
+  it('returns 503 within 2 s and stays healthy when a table is locked', async () => {
+    const outcomes = await whileProbingHealth(() =>
       whileLocked(async () => {
-        const asked = await askAll(service.url);
+        const sent = await sendEveryKind(service.url);
         expect((await fetch(`${service.url}/health`)).status).toBe(200);
-        return asked;
+        return sent;
       }),
     );
-    expectAnswered(outcomes);
-    report('a table that is locked', { 'slowest answer': slowest(outcomes) });
-    expect(outcomes.filter(({ kind }) => kind !== 'a feed').every(isRefused)).toBe(true);
+    expectServedOrUnavailable(outcomes);
+    report('locked table', { 'slowest response': slowest(outcomes) });
+    expect(outcomes.filter(({ kind }) => kind !== 'a feed').every(isUnavailable)).toBe(true);
   });
 
-  it('only reads is read, and refuses every change with 503', async () => {
+  it('serves reads and returns 503 to writes when the database is read-only', async () => {
     await setReadOnly('on');
-    const outcomes = await askAll(service.url);
+    const outcomes = await sendEveryKind(service.url);
     await setReadOnly('off');
-    expectAnswered(outcomes);
-    for (const { kind, answer } of outcomes) {
-      if (/GET|list|feed/.test(kind)) expect([200, 404]).toContain(answer.status);
-      if (/POST/.test(kind)) expect(answer.status).toBe(503);
+    expectServedOrUnavailable(outcomes);
+    for (const { kind, response } of outcomes) {
+      if (/GET|list|feed/.test(kind)) expect([200, 404]).toContain(response.status);
+      if (/POST/.test(kind)) expect(response.status).toBe(503);
     }
-    await withOnlooker((onlooker) => expectNothingLost(service.url, onlooker, outcomes));
+    await withAdmin((admin) => expectExactlyOnce(service.url, admin, outcomes));
   });
 
-  it('has no connection left is served by those that there are, or refuses with 503', async () => {
+  it('serves with the connections that remain or returns 503 when the role reaches its connection limit', async () => {
     await postgres.query(`alter role task_service connection limit 3`);
     await disconnect();
     await untilStatus(200, `${service.url}/health`);
-    const outcomes = await watchingHealth(() => askAll(service.url));
-    expectAnswered(outcomes);
-    expect(outcomes.some(isRefused)).toBe(true);
+    const outcomes = await whileProbingHealth(() => sendEveryKind(service.url));
+    expectServedOrUnavailable(outcomes);
+    expect(outcomes.some(isUnavailable)).toBe(true);
     await postgres.query(`alter role task_service connection limit 0`);
     await disconnect();
-    expectAnswered(await askAll(service.url));
+    expectServedOrUnavailable(await sendEveryKind(service.url));
     await postgres.query(`alter role task_service connection limit -1`);
   });
 
-  it('has another password now refuses with 503 whoever connects, and is not healthy', async () => {
+  it('returns 503 and reports unhealthy when the password has changed', async () => {
     await postgres.query(`alter role task_service password 'changed'`);
     await disconnect();
-    const outcomes = await askAll(service.url);
+    const outcomes = await sendEveryKind(service.url);
     const health = await untilStatus(503, `${service.url}/health`);
     expect(await health.json()).toMatchObject({ detail: 'The database cannot be used. The log has the cause.' });
     await postgres.query(`alter role task_service password 'task_service'`);
-    expectAnswered(outcomes);
-    expect(outcomes.every(isRefused)).toBe(true);
+    expectServedOrUnavailable(outcomes);
+    expect(outcomes.every(isUnavailable)).toBe(true);
   });
 
-  it('was dropped is a 503, and one that is made anew has its tables again by itself', async () => {
+  it('returns 503 and migrates the new database when the database is dropped and recreated', async () => {
     const { POSTGRES_DB: database } = environment;
     await postgres.query(`drop database ${database} with (force)`);
-    const outcomes = await askAll(service.url);
+    const outcomes = await sendEveryKind(service.url);
     await untilStatus(503, `${service.url}/health`);
-    expectAnswered(outcomes);
-    expect(outcomes.every(isRefused)).toBe(true);
+    expectServedOrUnavailable(outcomes);
+    expect(outcomes.every(isUnavailable)).toBe(true);
     await createDatabase(postgres, database, ['task-service']);
   });
 
-  it('has undone a statement for the sake of another does it at the second time', async () => {
+  it('retries a single statement once when PostgreSQL aborts it for a serialization failure or deadlock', async () => {
     for (const code of ['40001', '40P01']) {
-      await failing(code, 1, async () => {
-        expect((await ask(service.url, newRequest('a POST'))).answer.status).toBe(201);
+      await whileFailing(code, 1, async () => {
+        expect((await sendRequest(service.url, newRequest('a POST'))).response.status).toBe(201);
       });
-      // A transaction of several statements is for the client to begin again.
-      await failing(code, 1, async () => {
-        const first = await ask(service.url, newRequest('a POST with a key'));
-        expectAnswered([first]);
-        expect(first.answer.status).toBe(503);
-        expect((await askAgain(service.url, first)).answer.status).toBe(201);
+      // The client retries a transaction of several statements.
+      await whileFailing(code, 1, async () => {
+        const first = await sendRequest(service.url, newRequest('a POST with a key'));
+        expectServedOrUnavailable([first]);
+        expect(first.response.status).toBe(503);
+        expect((await retryRequest(service.url, first)).response.status).toBe(201);
       });
-      await failing(code, 2, async () => {
-        const outcome = await ask(service.url, newRequest('a POST'));
-        expectAnswered([outcome]);
-        expect(outcome.answer.status).toBe(503);
+      await whileFailing(code, 2, async () => {
+        const outcome = await sendRequest(service.url, newRequest('a POST'));
+        expectServedOrUnavailable([outcome]);
+        expect(outcome.response.status).toBe(503);
       });
     }
   });
 
-  /** No disk is filled here: a trigger says what PostgreSQL says when it cannot extend a file. */
-  it('has no room left refuses every change with 503, and is read', async () => {
-    await failing('53100', Infinity, async () => {
-      const outcomes = await askAll(service.url);
-      expectAnswered(outcomes);
-      expect(outcomes.filter(({ kind }) => /POST/.test(kind)).every(isRefused)).toBe(true);
-      expect(outcomes.filter(({ kind }) => /GET|list|feed/.test(kind)).every(isGood)).toBe(true);
+  /** A trigger raises the error of a full disk (53100), because the test cannot fill one. */
+  it('serves reads and returns 503 to writes when the disk is full', async () => {
+    await whileFailing('53100', Infinity, async () => {
+      const outcomes = await sendEveryKind(service.url);
+      expectServedOrUnavailable(outcomes);
+      expect(outcomes.filter(({ kind }) => /POST/.test(kind)).every(isUnavailable)).toBe(true);
+      expect(outcomes.filter(({ kind }) => /GET|list|feed/.test(kind)).every(isServed)).toBe(true);
     });
   });
 
-  /** Changes how the server runs, and waits until it does. */
+  /** Returns when the setting is in effect. */
   async function setReadOnly(value: 'on' | 'off'): Promise<void> {
     await postgres.query(`alter system set default_transaction_read_only = ${value}`);
     await postgres.query('select pg_reload_conf()');
@@ -415,21 +424,21 @@ describe('a database that', () => {
     await until(async () => (await postgres.query(text))[0]?.value === value);
   }
 
-  /** Ends every connection of the service. */
+  /** Terminates every connection of the service. */
   async function disconnect(): Promise<void> {
     await postgres.query(`select pg_terminate_backend(pid, 1000) from pg_stat_activity where usename = 'task_service'`);
     await until(isDisconnected);
   }
 
-  /** The first so many changes to the tasks fail with this code. */
-  async function failing(code: string, times: number, act: () => Promise<void>): Promise<void> {
-    await withOnlooker(async (onlooker) => {
-      await onlooker.query(`
+  /** Runs `act` while the first `times` writes to the tasks fail with this code. */
+  async function whileFailing(code: string, times: number, act: () => Promise<void>): Promise<void> {
+    await withAdmin(async (admin) => {
+      await admin.query(`
         create sequence task_service.failures;
         grant all on task_service.failures to task_service;
         create function task_service.fail() returns trigger language plpgsql as $$
           begin
-            -- A sequence counts on, whatever is undone.
+            -- A rollback does not reset a sequence.
             if nextval('task_service.failures') <= ${times === Infinity ? 1e9 : times} then
               raise 'failed' using errcode = '${code}';
             end if;
@@ -438,37 +447,37 @@ describe('a database that', () => {
         create trigger fail before insert or update or delete on task_service.tasks for each statement
           execute function task_service.fail()`);
       await act().finally(() =>
-        onlooker.query('drop function task_service.fail cascade; drop sequence task_service.failures'),
+        admin.query('drop function task_service.fail cascade; drop sequence task_service.failures'),
       );
     });
   }
 });
 
-describe('a pooler before the database that', () => {
-  it('refuses the parameters of the pool refuses those of the health too: it is not healthy', async () => {
+describe('connection pooler', () => {
+  it('returns 503 and reports unhealthy when the pooler rejects a startup parameter', async () => {
     proxy.refuseParameter('statement_timeout');
-    const refused = await run();
+    const rejected = await run();
     await until(async () => {
-      // Not before it listens.
-      const health = await fetch(`${refused.url}/health`).catch(() => undefined);
+      // The fetch fails until the service listens.
+      const health = await fetch(`${rejected.url}/health`).catch(() => undefined);
       return (await health?.text())?.includes('The database cannot be used. The log has the cause.') ?? false;
     });
-    await until(() => refused.output().includes('unsupported startup parameter'));
-    expect((await ask(refused.url, newRequest('a GET'))).answer.status).toBe(503);
+    await until(() => rejected.output().includes('unsupported startup parameter'));
+    expect((await sendRequest(rejected.url, newRequest('a GET'))).response.status).toBe(503);
     proxy.heal();
-    await untilStatus(200, `${refused.url}/health`);
-    await kill(refused);
+    await untilStatus(200, `${rejected.url}/health`);
+    await kill(rejected);
   });
 });
 
 describe('SIGKILL', () => {
-  it('at any moment loses nothing that was acknowledged, and doubles nothing', async () => {
+  it('neither loses nor duplicates an acknowledged write when the process is killed under load', async () => {
     const port = await freePort();
     let victim = await run({ PORT: port });
     await untilStatus(200, `${victim.url}/health`);
-    const load = keepAsking(victim.url, 8);
+    const load = startLoad(victim.url, 8);
     const kills = 4;
-    for (let time = 0; time < kills; time++) {
+    for (let round = 0; round < kills; round++) {
       const before = load.created();
       await until(() => load.created() > before);
       await sleep(Math.random() * 200);
@@ -478,9 +487,9 @@ describe('SIGKILL', () => {
     }
     const outcomes = await load.stop();
     expect(
-      outcomes.filter((outcome) => outcome.answer.status !== 0 && !isGood(outcome) && !isRefused(outcome)),
+      outcomes.filter((outcome) => outcome.response.status !== 0 && !isServed(outcome) && !isUnavailable(outcome)),
     ).toEqual([]);
-    await withOnlooker((onlooker) => expectNothingLost(victim.url, onlooker, outcomes));
+    await withAdmin((admin) => expectExactlyOnce(victim.url, admin, outcomes));
     await kill(victim);
   });
 });

@@ -1,13 +1,13 @@
-/** Slow clients, five hundred of each kind: what they get, when they are gone, and what the others feel of it. */
+/** Slow clients, 500 of each kind: their responses and timeouts, and the latency of other clients meanwhile. */
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { newEnvironment } from '@task-manager/testing/harness';
 import { runService, untilStatus, type Process } from '@task-manager/testing/processes';
 import { closed, dial, requestOf } from '@task-manager/testing/raw-http';
 import { json, open, send } from '@task-manager/testing/subject';
 
-// Each waits for longer than the limit, and has all its clients to serve.
+// Each test lasts longer than the 8 s limit.
 jest.setTimeout(90_000);
 const count = 500;
 const limitMs = 8000;
@@ -22,17 +22,17 @@ afterEach(async () => {
   await service.exited;
 });
 
-/** Connects many, each of which sends this, and then a byte at a time if there is more. */
-function slow(first: string, rest = ''): Promise<Socket>[] {
+/** Connects 500 clients that send `first` at once, and then `rest` a byte at a time. */
+function connectSlow(first: string, rest = ''): Promise<Socket>[] {
   return Array.from({ length: count }, async () => {
     const socket = await dial(service.url);
     socket.write(first);
-    void drip(socket, rest);
+    void sendSlowly(socket, rest);
     return socket;
   });
 }
 
-async function drip(socket: Socket, rest: string): Promise<void> {
+async function sendSlowly(socket: Socket, rest: string): Promise<void> {
   for (const byte of rest) {
     await sleep(500);
     if (!socket.writable) return;
@@ -40,23 +40,23 @@ async function drip(socket: Socket, rest: string): Promise<void> {
   }
 }
 
-/** What the service says to each, and after how long it has let go of the last. */
-async function fates(sockets: Promise<Socket>[]): Promise<{ answers: string[]; longestMs: number }> {
+/** The response on each connection until the service closes it, and the longest time that this took. */
+async function readResponses(sockets: Promise<Socket>[]): Promise<{ responses: string[]; longestMs: number }> {
   let longestMs = 0;
-  const answers = sockets.map(async (connecting) => {
+  const responses = sockets.map(async (connecting) => {
     const socket = await connecting;
     const begin = performance.now();
-    let answer = '';
-    socket.on('data', (data) => (answer += data.toString()));
+    let response = '';
+    socket.on('data', (data) => (response += data.toString()));
     await closed(socket);
     longestMs = Math.max(longestMs, performance.now() - begin);
-    return answer;
+    return response;
   });
-  return { answers: await Promise.all(answers), longestMs };
+  return { responses: await Promise.all(responses), longestMs };
 }
 
-/** Asks again and again until the signal; the slowest answer, in milliseconds. */
-async function othersUntil(signal: AbortSignal): Promise<number> {
+/** Lists tasks repeatedly until the signal; returns the slowest response in milliseconds. */
+async function listTasksUntil(signal: AbortSignal): Promise<number> {
   let slowestMs = 0;
   while (!signal.aborted) {
     const begin = performance.now();
@@ -67,59 +67,65 @@ async function othersUntil(signal: AbortSignal): Promise<number> {
   return slowestMs;
 }
 
-async function memory(): Promise<number> {
+async function residentMemory(): Promise<number> {
   const { text } = await send(`${service.metricsUrl}/metrics`, 'GET');
   return Number(/^process_resident_memory_bytes (\d+)$/m.exec(text)?.[1]);
 }
 
-it('lets go of those that are slow within 8 s, with 408 if they began a request, while it serves the others', async () => {
-  const body = JSON.stringify({ title: 'Never whole' });
-  const silent = fates(slow(''));
-  const halfHeads = fates(slow('GET /tasks HTTP/1.1\r\nHost: a\r\nX-Slow: ', 'x'.repeat(100)));
-  const halfBodies = fates(slow(requestOf('POST', '/tasks', json, body).slice(0, -15), ' '.repeat(14)));
-  // The others go on meanwhile, and so do they that wait with good reason.
-  const over = new AbortController();
-  const others = othersUntil(over.signal);
-  const waiting = send(`${service.url}/tasks/feed?cursor=latest&wait=9&limit=1`, 'GET');
-  const stream = await open(`${service.url}/tasks/feed?cursor=latest`, 'GET', { Accept: 'text/event-stream' });
-  stream.resume();
+describe('slow clients', () => {
+  it('closes slow connections within 8 s, with 408 after a partial request, and serves other clients', async () => {
+    const body = JSON.stringify({ title: 'Buy milk' });
+    const silent = readResponses(connectSlow(''));
+    const partialHeaders = readResponses(connectSlow('GET /tasks HTTP/1.1\r\nHost: a\r\nX-Slow: ', 'x'.repeat(100)));
+    const partialBodies = readResponses(
+      connectSlow(requestOf('POST', '/tasks', json, body).slice(0, -15), ' '.repeat(14)),
+    );
+    // Other requests, a long poll and an event stream are not affected.
+    const done = new AbortController();
+    const slowestMs = listTasksUntil(done.signal);
+    const poll = send(`${service.url}/tasks/feed?cursor=latest&wait=9&limit=1`, 'GET');
+    const stream = await open(`${service.url}/tasks/feed?cursor=latest`, 'GET', { Accept: 'text/event-stream' });
+    stream.resume();
 
-  const all = await Promise.all([silent, halfHeads, halfBodies]);
-  over.abort();
-  for (const { longestMs } of all) expect(longestMs).toBeLessThan(limitMs);
-  const [nothing, ...refusals] = all.map(({ answers }) => new Set(answers.map((each) => each.replace(/\r\n[^]*/, ''))));
-  expect(nothing).toEqual(new Set(['']));
-  for (const said of refusals) expect(said).toEqual(new Set(['HTTP/1.1 408 Request Timeout']));
-  expect(await others).toBeLessThan(2000);
-  expect((await waiting).status).toBe(200);
-  expect(stream.readableEnded).toBe(false);
-  stream.destroy();
-  expect((await send(`${service.url}/tasks`, 'GET')).body.items).toEqual([]);
-});
-
-it('lets go of those that never read their answer within 8 s, not of those that read it slowly', async () => {
-  const path = '/assets/redoc.standalone.js';
-  const whole = Buffer.byteLength((await send(service.url + path, 'GET')).text);
-  const before = await memory();
-  const sockets = await Promise.all(slow(requestOf('GET', path).repeat(5)));
-  const reader = await open(service.url + path, 'GET', {});
-  let bytes = 0;
-  const reading = (async () => {
-    for await (const chunk of reader) {
-      bytes += (chunk as Buffer).length;
-      await sleep((chunk as Buffer).length / 120);
-    }
-  })();
-  await sleep(limitMs);
-  expect((await memory()) - before).toBeLessThan(200_000_000);
-  // What they find when they look at last: less than they asked for, and the end.
-  const found = sockets.map(async (socket) => {
-    let length = 0;
-    socket.on('data', (data: Buffer) => (length += data.length));
-    await closed(socket);
-    return length;
+    const all = await Promise.all([silent, partialHeaders, partialBodies]);
+    done.abort();
+    for (const { longestMs } of all) expect(longestMs).toBeLessThan(limitMs);
+    const [ofSilent, ...ofPartial] = all.map(
+      ({ responses }) => new Set(responses.map((each) => each.replace(/\r\n[^]*/, ''))),
+    );
+    expect(ofSilent).toEqual(new Set(['']));
+    for (const statusLines of ofPartial) expect(statusLines).toEqual(new Set(['HTTP/1.1 408 Request Timeout']));
+    expect(await slowestMs).toBeLessThan(2000);
+    expect((await poll).status).toBe(200);
+    expect(stream.readableEnded).toBe(false);
+    stream.destroy();
+    expect((await send(`${service.url}/tasks`, 'GET')).body.items).toEqual([]);
   });
-  expect(Math.max(...(await Promise.all(found)))).toBeLessThan(5 * whole);
-  await reading;
-  expect(bytes).toBe(whole);
+
+  it('closes connections within 8 s when clients read nothing, and keeps those of slow readers', async () => {
+    const path = '/assets/redoc.standalone.js';
+    const fullLength = Buffer.byteLength((await send(service.url + path, 'GET')).text);
+    const before = await residentMemory();
+    const sockets = await Promise.all(connectSlow(requestOf('GET', path).repeat(5)));
+    const reader = await open(service.url + path, 'GET', {});
+    let bytes = 0;
+    const reading = (async () => {
+      for await (const chunk of reader) {
+        bytes += (chunk as Buffer).length;
+        await sleep((chunk as Buffer).length / 120);
+      }
+    })();
+    await sleep(limitMs);
+    expect((await residentMemory()) - before).toBeLessThan(200_000_000);
+    // Reading now returns less than the five responses, then the end of the connection.
+    const lengths = sockets.map(async (socket) => {
+      let length = 0;
+      socket.on('data', (data: Buffer) => (length += data.length));
+      await closed(socket);
+      return length;
+    });
+    expect(Math.max(...(await Promise.all(lengths)))).toBeLessThan(5 * fullLength);
+    await reading;
+    expect(bytes).toBe(fullLength);
+  });
 });
