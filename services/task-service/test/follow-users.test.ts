@@ -1,4 +1,4 @@
-/** What joins the services: who may be given a task, and what becomes of it when they are deleted, whatever is killed. */
+/** Both services as processes: valid assignees, and unassigned tasks after the deletion of a user. */
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,12 +15,12 @@ import { listen, newEnvironment } from '@task-manager/testing/harness';
 import { freePort, runService, until, untilStatus, type Process } from '@task-manager/testing/processes';
 import { insertTasks, unassign } from '../src/queries.ts';
 
-const nobody = '01939c2d-11f6-7e0a-a9c3-7b5d4e3f2a10';
+const absentUserId = '01939c2d-11f6-7e0a-a9c3-7b5d4e3f2a10';
 
 let taskEnvironment: Config;
 let userEnvironment: Config;
 let userPort: number;
-/** The services as they run now; whoever kills one puts another in its place. */
+/** The running processes; a test that kills one replaces it. */
 let replicas: Process[] = [];
 let userService: Process;
 let users: Client<userPaths, 'application/json'>;
@@ -44,10 +44,10 @@ afterAll(async () => {
   await Promise.all(started.map(kill));
 });
 
-/** Every process, so that none outlives a test that failed. */
+/** Every process, so that afterAll also kills the processes of a failed test. */
 const started: Process[] = [];
-async function run(...given: Parameters<typeof runService>): Promise<Process> {
-  const service = await runService(...given);
+async function run(...args: Parameters<typeof runService>): Promise<Process> {
+  const service = await runService(...args);
   started.push(service);
   return service;
 }
@@ -62,10 +62,12 @@ function runTaskService(port?: string, userServiceUrl = `http://127.0.0.1:${user
 
 async function untilReady(): Promise<void> {
   await Promise.all([userService, ...replicas].map(({ url }) => untilStatus(200, `${url}/health`)));
-  // What is asked first compiles first: on a busy machine an assignment may be refused with 503 until then.
+  // Warm up: on a busy machine the first assignment may time out with 503.
   const assigneeId = await registerUser();
   for (const replica of replicas) {
-    await until(async () => (await tasksOf(replica).POST('/tasks', { body: { title: 'x', assigneeId } })).response.ok);
+    await until(
+      async () => (await tasksOf(replica).POST('/tasks', { body: { title: 'Buy milk', assigneeId } })).response.ok,
+    );
   }
 }
 
@@ -78,7 +80,7 @@ function tasksOf({ url }: Process): Client<paths, 'application/json'> {
   return createClient({ baseUrl: url });
 }
 
-/** One replica after the other. */
+/** A client of the next replica, round-robin. */
 let turn = 0;
 function tasks(): Client<paths, 'application/json'> {
   turn += 1;
@@ -88,7 +90,7 @@ function tasks(): Client<paths, 'application/json'> {
 let registered = 0;
 async function registerUser(): Promise<string> {
   registered += 1;
-  const body = { name: 'Somebody', email: `somebody.${registered}@example.com` };
+  const body = { name: 'Grace Hopper', email: `grace.${registered}@example.com` };
   const { data } = await users.POST('/register', { body });
   if (!data) throw new Error('no user was registered');
   return data.id;
@@ -106,12 +108,12 @@ async function deleteUser(userId: string): Promise<void> {
   expect(response.status).toBe(204);
 }
 
-async function assigned(userIds: string[]): Promise<number> {
+async function countAssigned(userIds: string[]): Promise<number> {
   const text = 'select from task_service.tasks where assignee_id = any ($1)';
   return (await taskDatabase.query(text, [userIds])).rowCount ?? 0;
 }
 
-/** How often each of the tasks was changed since it was created, by its version and by its events. */
+/** How often each task was updated: by its version and by its events. */
 async function changesOf(taskIds: string[]): Promise<{ version: number; events: number }[]> {
   const { rows } = await taskDatabase.query<{ version: number; events: number }>(
     `select task.version - 1 as version,
@@ -122,13 +124,13 @@ async function changesOf(taskIds: string[]): Promise<{ version: number; events: 
   return rows;
 }
 
-/** A service that starts needs a second or two on a busy machine; without an end to this nothing would be deleted. */
+/** A limit, because a restart takes seconds on a busy machine and the deletions need time between the kills. */
 const killsMax = Number(process.env.KILLS ?? 6);
 
 const once = { version: 1, events: 1 };
 
-describe('a task', () => {
-  it('is given to a user, and to nobody else', async () => {
+describe('assignees', () => {
+  it('accepts an existing user and returns 409 without a change when the assignee does not exist', async () => {
     const userId = await registerUser();
     const { data } = await tasks().POST('/tasks', { body: { title: 'Prepare the review', assigneeId: userId } });
     expect(data?.assigneeId).toBe(userId);
@@ -136,96 +138,96 @@ describe('a task', () => {
 
     const before = await taskDatabase.query('select from task_service.tasks');
     const problem = { status: 409, type: '/problems/unknown-assignee' };
-    const unknown = { title: 'x', assigneeId: nobody };
+    const unknown = { title: 'Buy milk', assigneeId: absentUserId };
     expect((await tasks().POST('/tasks', { body: unknown })).error).toMatchObject(problem);
-    const batch = { items: [{ title: 'x', assigneeId: userId }, unknown] };
+    const batch = { items: [{ title: 'Buy milk', assigneeId: userId }, unknown] };
     expect((await tasks().POST('/tasks/batch', { body: batch })).error).toMatchObject(problem);
-    const changes = { status: 'done', assigneeId: nobody } as const;
+    const changes = { status: 'done', assigneeId: absentUserId } as const;
     expect((await tasks().PATCH('/tasks/{taskId}', { params: { path }, body: changes })).error).toMatchObject(problem);
     expect((await taskDatabase.query('select from task_service.tasks')).rowCount).toBe(before.rowCount);
     expect((await tasks().GET('/tasks/{taskId}', { params: { path } })).data).toEqual(data);
   });
 
-  it('is nobody’s when its user was deleted: changed once, told once, by two replicas', async () => {
+  it('unassigns each task once, with one event, when two replicas follow the deletion of a user', async () => {
     const userId = await registerUser();
     const taskIds: string[] = [];
-    // More than are taken away by one statement.
+    // More tasks than one statement unassigns.
     for (let part = 0; part < 6; part++) taskIds.push(...(await createTasks(userId, 100)));
     await deleteUser(userId);
-    await until(async () => (await assigned([userId])) === 0);
+    await until(async () => (await countAssigned([userId])) === 0);
     expect(await changesOf(taskIds)).toEqual(taskIds.map(() => once));
-    const { error } = await tasks().POST('/tasks', { body: { title: 'x', assigneeId: userId } });
+    const { error } = await tasks().POST('/tasks', { body: { title: 'Buy milk', assigneeId: userId } });
     expect(error).toMatchObject({ status: 409 });
   });
 
-  it('is nobody’s also when it was assigned while the user was deleted', async () => {
+  it('unassigns tasks also when they are assigned while the user is deleted', async () => {
     for (let round = 0; round < 5; round++) {
       const userId = await registerUser();
-      // Both replicas know the user now, and go on believing in them.
+      // Both replicas have the user in their cache, where it stays after the deletion.
       for (const replica of replicas)
-        await tasksOf(replica).POST('/tasks', { body: { title: 'x', assigneeId: userId } });
-      const { data: task } = await tasks().POST('/tasks', { body: { title: 'x' } });
+        await tasksOf(replica).POST('/tasks', { body: { title: 'Buy milk', assigneeId: userId } });
+      const { data: task } = await tasks().POST('/tasks', { body: { title: 'Buy milk' } });
       const params = { path: { taskId: task?.id ?? '' } };
-      let isGone = false;
+      let isRejected = false;
       const deadline = Date.now() + 20_000;
       const statuses = new Set<number>();
       const assigning = Array.from({ length: 8 }, async (_, index) => {
-        while (!isGone && Date.now() < deadline) {
+        while (!isRejected && Date.now() < deadline) {
           const { response } =
             index % 2
-              ? await tasks().POST('/tasks', { body: { title: 'x', assigneeId: userId } })
+              ? await tasks().POST('/tasks', { body: { title: 'Buy milk', assigneeId: userId } })
               : await tasks().PATCH('/tasks/{taskId}', { params, body: { assigneeId: userId } });
           statuses.add(response.status);
-          isGone = response.status === 409;
+          isRejected = response.status === 409;
         }
       });
       await deleteUser(userId);
       await Promise.all(assigning);
-      await until(async () => (await assigned([userId])) === 0);
-      // To the end of the feed, so that nothing more is to come.
+      await until(async () => (await countAssigned([userId])) === 0);
+      // At the end of the feed no event is left that could still change a task.
       await untilFollowed();
-      expect(await assigned([userId])).toBe(0);
+      expect(await countAssigned([userId])).toBe(0);
       expect([...statuses].filter((status) => ![200, 201, 409].includes(status))).toEqual([]);
     }
   });
 
-  it('cannot slip in while the tasks of its user are taken away: that waits for who is just assigning', async () => {
+  it('waits for transactions that are assigning tasks when it unassigns the tasks of a user', async () => {
     const db = new Database(taskEnvironment, 'task_service', createLogger('task-service', 'silent'));
     db.isMigrated = true;
     const userId = randomUUID();
     const defaults = { description: '', status: 'todo', priority: 'normal', dueDate: null } as const;
-    // Known already: a new one would have to be waited for in any case.
+    // An existing row: the insertion of a new one would wait in any case.
     await taskDatabase.query('insert into task_service.assignees (id) values ($1)', [userId]);
-    let taking: Promise<void> | undefined;
-    let isTaken = false;
+    let unassigning: Promise<void> | undefined;
+    let isUnassigned = false;
     await db.transaction(async (transaction) => {
-      await insertTasks(transaction, [{ title: 'x', assigneeId: userId, ...defaults, labels: [] }]);
-      taking = db
+      await insertTasks(transaction, [{ title: 'Buy milk', assigneeId: userId, ...defaults, labels: [] }]);
+      unassigning = db
         .transaction((other) => unassign(other, [userId]))
         .then(() => {
-          isTaken = true;
+          isUnassigned = true;
         });
-      await until(async () => isTaken || (await waitsForLock()));
+      await until(async () => isUnassigned || (await isWaitingForLock()));
     });
-    await taking;
-    expect(await assigned([userId])).toBe(0);
+    await unassigning;
+    expect(await countAssigned([userId])).toBe(0);
     await db.end();
   });
 
-  async function waitsForLock(): Promise<boolean> {
+  async function isWaitingForLock(): Promise<boolean> {
     const text = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
     return (await taskDatabase.query(text)).rowCount !== 0;
   }
 });
 
-describe('following', () => {
-  it('takes also the tasks that others are just changing, and loses none of their changes', async () => {
+describe('followUsers', () => {
+  it('loses no update of a task when clients change the tasks of a deleted user', async () => {
     const userId = await registerUser();
     const taskIds = await createTasks(userId, 5);
-    let isOver = false;
+    let isDone = false;
     const changing = taskIds.map(async (taskId) => {
       let changes = 0;
-      while (!isOver) {
+      while (!isDone) {
         const { data } = await tasks().PATCH('/tasks/{taskId}', {
           params: { path: { taskId } },
           body: { title: `change ${changes + 1}` },
@@ -236,16 +238,16 @@ describe('following', () => {
     });
     try {
       await deleteUser(userId);
-      await until(async () => (await assigned([userId])) === 0);
+      await until(async () => (await countAssigned([userId])) === 0);
       await untilFollowed();
     } finally {
-      isOver = true;
+      isDone = true;
     }
     const expected = (await Promise.all(changing)).map((changes) => ({ version: changes + 1, events: changes + 1 }));
     expect(await changesOf(taskIds)).toEqual(expected);
   });
 
-  it('tells of it after all that the task has been through, also what began later than the following', async () => {
+  it('publishes the event of an unassigned task last when its transaction is older than earlier changes', async () => {
     const db = new Database(taskEnvironment, 'task_service', createLogger('task-service', 'silent'));
     db.isMigrated = true;
     const userId = await registerUser();
@@ -260,26 +262,26 @@ describe('following', () => {
     expect((await taskDatabase.query(text, [taskId])).rows).toEqual([{ version: 1 }, { version: 2 }]);
   });
 
-  it('does not move on in the feed when what its events bring about fails', async () => {
+  it('keeps its cursor and retries when applying an event fails', async () => {
     const userId = await registerUser();
     const taskIds = await createTasks(userId, 5);
     await taskDatabase.query(`
-      create function task_service.refuse() returns trigger language plpgsql as $$ begin raise 'not now'; end $$;
-      create trigger refuse before update on task_service.tasks for each row when (new.assignee_id is null)
-        execute function task_service.refuse()`);
+      create function task_service.reject() returns trigger language plpgsql as $$ begin raise 'not now'; end $$;
+      create trigger reject before update on task_service.tasks for each row when (new.assignee_id is null)
+        execute function task_service.reject()`);
     try {
       await deleteUser(userId);
       await until(() => replicas.every((replica) => replica.output().includes('not now')));
-      expect(await assigned([userId])).toBe(taskIds.length);
+      expect(await countAssigned([userId])).toBe(taskIds.length);
     } finally {
-      await taskDatabase.query('drop function task_service.refuse cascade');
+      await taskDatabase.query('drop function task_service.reject cascade');
     }
-    await until(async () => (await assigned([userId])) === 0);
+    await until(async () => (await countAssigned([userId])) === 0);
     await untilFollowed();
     expect(await changesOf(taskIds)).toEqual(taskIds.map(() => once));
   });
 
-  it('does each deletion once, whoever is killed whenever', async () => {
+  it('applies each deletion once when random processes are killed', async () => {
     const seed = Number(process.env.SEED ?? Date.now());
     await killAtRandom(randomBy(seed)).catch((error: unknown) => {
       throw new Error(`with SEED=${seed}: ${String(error)}`, { cause: error });
@@ -292,10 +294,10 @@ describe('following', () => {
     const taskIds: string[] = [];
     for (const userId of userIds) taskIds.push(...(await createTasks(userId, 5)));
 
-    const over = new AbortController();
+    const done = new AbortController();
     let kills = 0;
     const killing = (async () => {
-      while (!over.signal.aborted && kills < killsMax) {
+      while (!done.signal.aborted && kills < killsMax) {
         await sleep(random() * 300);
         kills += 1;
         const victim = Math.floor(random() * 3);
@@ -312,22 +314,22 @@ describe('following', () => {
     })();
     try {
       for (const userId of userIds) {
-        await untilGone(userId);
+        await untilDeleted(userId);
         await sleep(random() * 200);
       }
     } finally {
-      over.abort();
+      done.abort();
       await killing;
     }
     await untilReady();
-    await until(async () => (await assigned(userIds)) === 0);
+    await until(async () => (await countAssigned(userIds)) === 0);
     await untilFollowed();
     const changes = await changesOf(taskIds);
     expect(changes).toEqual(taskIds.map(() => once));
     expect(kills).toBeGreaterThan(0);
   }
 
-  it('reads a feed of 10,000 events to its end', async () => {
+  it('reads the feed to its end when it has 10,000 events', async () => {
     const userId = await registerUser();
     const taskIds = await createTasks(userId, 50);
     const startedAt = Date.now();
@@ -336,23 +338,23 @@ describe('following', () => {
         select 'user.updated', gen_random_uuid(), 2 from generate_series(1, 1000)`);
     }
     await deleteUser(userId);
-    await until(async () => (await assigned([userId])) === 0);
+    await until(async () => (await countAssigned([userId])) === 0);
     await untilFollowed();
     expect(await changesOf(taskIds)).toEqual(taskIds.map(() => once));
-    if (process.env.FIGURES) console.log(`10,000 events were followed in ${Date.now() - startedAt} ms`);
+    if (process.env.FIGURES) console.log(`followed 10,000 events in ${Date.now() - startedAt} ms`);
   }, 60_000);
 
-  /** Deletes a user although the user service may die of it, or be dead already. */
-  async function untilGone(userId: string): Promise<void> {
+  /** Repeats the DELETE until it succeeds: the user service may be killed before or during the request. */
+  async function untilDeleted(userId: string): Promise<void> {
     const params = { path: { userId } };
     await until(async () => {
-      const answer = await users.DELETE('/users/{userId}', { params }).catch(() => undefined);
-      return answer?.response.status === 204 || answer?.response.status === 404;
+      const result = await users.DELETE('/users/{userId}', { params }).catch(() => undefined);
+      return result?.response.status === 204 || result?.response.status === 404;
     });
   }
 });
 
-/** Until the place in the feed of the users is at its end. */
+/** Waits until the cursor is at the end of the user feed. */
 async function untilFollowed(): Promise<void> {
   await until(async () => {
     const { rows: latest } = await userDatabase.query<{ id: string }>(
@@ -364,20 +366,20 @@ async function untilFollowed(): Promise<void> {
   });
 }
 
-describe('SIGTERM', () => {
-  const sides = [
+describe('feed shutdown', () => {
+  const services = [
     { name: 'task-service', path: '/tasks/feed', start: () => runTaskService() },
     { name: 'user-service', path: '/users/feed', start: () => run('user-service', userEnvironment) },
   ];
 
-  for (const { name, path, start } of sides) {
-    it(`ends the long polls and event streams of the ${name} at once, and itself with 0`, async () => {
+  for (const { name, path, start } of services) {
+    it(`ends long polls and event streams at once and exits with 0 when the ${name} receives SIGTERM`, async () => {
       const service = await start();
       await untilStatus(200, `${service.url}/health`);
       const feed = `${service.url}${path}?cursor=latest`;
-      const streams = [await listenTo(feed), await listenTo(feed)];
+      const streams = [await subscribe(feed), await subscribe(feed)];
       const polls = Array.from({ length: 5 }, () => fetch(`${feed}&wait=20`));
-      // What comes after them has its answer, so they have begun.
+      // Responses to later requests prove that the long polls have begun.
       for (let index = 0; index < 5; index++) await fetch(feed);
       service.child.kill('SIGTERM');
       for (const poll of await Promise.all(polls)) {
@@ -386,41 +388,41 @@ describe('SIGTERM', () => {
       }
       for (const stream of streams) expect(await stream.next()).toBeUndefined();
       expect(await service.exited).toBe(0);
-      // By itself a poll waits for 20 s, and a stream has no end.
+      // Less than the 20 s that a long poll waits.
     }, 10_000);
   }
 
-  it('lets who heard an event stream go on at another replica: nothing left out, nothing twice', async () => {
-    const going = await runTaskService();
-    await untilStatus(200, `${going.url}/health`);
-    const heard: string[] = [];
-    const told: string[] = [];
+  it('continues an event stream at another replica, without a gap or a duplicate, when one stops', async () => {
+    const stopping = await runTaskService();
+    await untilStatus(200, `${stopping.url}/health`);
+    const received: string[] = [];
+    const created: string[] = [];
     const create = async () => {
-      const { data } = await tasks().POST('/tasks', { body: { title: 'x' } });
-      told.push(data?.id ?? '');
+      const { data } = await tasks().POST('/tasks', { body: { title: 'Buy milk' } });
+      created.push(data?.id ?? '');
     };
-    const first = await listenTo(`${going.url}/tasks/feed?cursor=latest`);
+    const first = await subscribe(`${stopping.url}/tasks/feed?cursor=latest`);
     let lastId = '';
     for (let index = 0; index < 3; index++) {
       await create();
       const event = await first.next();
-      heard.push(event?.subject ?? '');
+      received.push(event?.subject ?? '');
       lastId = event?.id ?? '';
     }
-    going.child.kill('SIGTERM');
+    stopping.child.kill('SIGTERM');
     expect(await first.next()).toBeUndefined();
-    expect(await going.exited).toBe(0);
+    expect(await stopping.exited).toBe(0);
     await create();
-    const second = await listenTo(`${replicas[0]?.url}/tasks/feed`, { 'Last-Event-ID': lastId });
+    const second = await subscribe(`${replicas[0]?.url}/tasks/feed`, { 'Last-Event-ID': lastId });
     await create();
-    while (heard.length < told.length) heard.push((await second.next())?.subject ?? '');
-    expect(heard).toEqual(told);
+    while (received.length < created.length) received.push((await second.next())?.subject ?? '');
+    expect(received).toEqual(created);
     second.close();
   });
 });
 
-/** Listens as an EventSource does; `next` is undefined when the stream has ended. */
-async function listenTo(url: string, headers: Record<string, string> = {}) {
+/** Subscribes as an EventSource does; `next` resolves to undefined when the stream has ended. */
+async function subscribe(url: string, headers: Record<string, string> = {}) {
   const closing = new AbortController();
   const response = await fetch(url, { headers: { Accept: 'text/event-stream', ...headers }, signal: closing.signal });
   const reader = (response.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader();
@@ -444,7 +446,7 @@ async function listenTo(url: string, headers: Record<string, string> = {}) {
   };
 }
 
-describe('without the user service', () => {
+describe('user service unavailable', () => {
   let alone: Process;
   const headers = { 'Content-Type': 'application/json' };
   const post = (body: object) => fetch(`${alone.url}/tasks`, { method: 'POST', headers, body: JSON.stringify(body) });
@@ -455,31 +457,31 @@ describe('without the user service', () => {
   });
   afterEach(() => kill(alone));
 
-  it('refuses to assign with 503 and Retry-After, and does all else', async () => {
-    const refused = await post({ title: 'x', assigneeId: nobody });
-    expect([refused.status, refused.headers.get('Retry-After')]).toEqual([503, '1']);
-    expect(await refused.json()).toMatchObject({ detail: 'The user service cannot be reached.' });
-    const created = await post({ title: 'x' });
+  it('returns 503 with Retry-After to assignments and serves the rest when the user service is unreachable', async () => {
+    const rejected = await post({ title: 'Buy milk', assigneeId: absentUserId });
+    expect([rejected.status, rejected.headers.get('Retry-After')]).toEqual([503, '1']);
+    expect(await rejected.json()).toMatchObject({ detail: 'The user service cannot be reached.' });
+    const created = await post({ title: 'Buy milk' });
     expect(created.status).toBe(201);
     const { id } = (await created.json()) as { id: string };
     const url = `${alone.url}/tasks/${id}`;
     const finish = { method: 'PATCH', headers, body: '{"status":"done","assigneeId":null}' };
     expect((await fetch(url, finish)).status).toBe(200);
-    expect((await fetch(url, { ...finish, body: `{"assigneeId":"${nobody}"}` })).status).toBe(503);
-    expect((await fetch(`${alone.url}/tasks?assigneeId=${nobody}`)).status).toBe(200);
+    expect((await fetch(url, { ...finish, body: `{"assigneeId":"${absentUserId}"}` })).status).toBe(503);
+    expect((await fetch(`${alone.url}/tasks?assigneeId=${absentUserId}`)).status).toBe(200);
     expect((await fetch(url, { method: 'DELETE' })).status).toBe(204);
   });
 
-  it('waits for one that hangs only so long, and meanwhile serves the others', async () => {
+  it('returns 503 to assignments and serves other requests meanwhile when the user service hangs', async () => {
     const hanging = createServer(() => undefined);
     const slow = await runTaskService(undefined, await listen(hanging));
     await untilStatus(200, `${slow.url}/health`);
-    const bodies = Array.from({ length: 30 }, () => JSON.stringify({ title: 'x', assigneeId: nobody }));
-    const waiting = bodies.map((body) => fetch(`${slow.url}/tasks`, { method: 'POST', headers, body }));
-    const other = await fetch(`${slow.url}/tasks`, { method: 'POST', headers, body: '{"title":"x"}' });
+    const bodies = Array.from({ length: 30 }, () => JSON.stringify({ title: 'Buy milk', assigneeId: absentUserId }));
+    const assigning = bodies.map((body) => fetch(`${slow.url}/tasks`, { method: 'POST', headers, body }));
+    const other = await fetch(`${slow.url}/tasks`, { method: 'POST', headers, body: '{"title":"Buy milk"}' });
     expect(other.status).toBe(201);
-    for (const answer of await Promise.all(waiting)) {
-      expect([answer.status, answer.headers.get('Retry-After')]).toEqual([503, '1']);
+    for (const response of await Promise.all(assigning)) {
+      expect([response.status, response.headers.get('Retry-After')]).toEqual([503, '1']);
     }
     await kill(slow);
     hanging.closeAllConnections();
@@ -487,7 +489,7 @@ describe('without the user service', () => {
   });
 });
 
-/** The same numbers from 0 to 1 for the same seed. */
+/** A reproducible sequence of numbers from 0 to 1. */
 function randomBy(seed: number): () => number {
   const thousandths = fc.sample(fc.nat({ max: 1000 }), { seed, numRuns: 5000 });
   return () => (thousandths.pop() ?? 0) / 1001;

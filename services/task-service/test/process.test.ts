@@ -1,4 +1,4 @@
-/** The service as a process: how it starts, what it logs and measures, how it stops. */
+/** The service as a process: startup, shutdown, logs and metrics. */
 import { once } from 'node:events';
 import { Agent, request, type IncomingMessage } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
@@ -34,8 +34,8 @@ async function createTask({ url }: Process): Promise<Response> {
   return fetch(`${url}/tasks`, { method: 'POST', headers, body: '{"title":"Buy milk"}' });
 }
 
-/** Stands at `port` for the database, and passes every byte on, until it falls silent and lets no connection go. */
-async function passOn(port: number, to: number): Promise<{ close: () => void; fallSilent: () => void }> {
+/** Forwards connections at `port` to the database; `hang` drops every byte and keeps the connections open. */
+async function forward(port: number, to: number): Promise<{ close: () => void; hang: () => void }> {
   const sockets: Socket[] = [];
   const server = createServer((socket) => {
     const upstream = connect(to, '127.0.0.1');
@@ -52,15 +52,15 @@ async function passOn(port: number, to: number): Promise<{ close: () => void; fa
   await once(server, 'listening');
   return {
     close: () => server.close(),
-    fallSilent() {
+    hang() {
       server.close();
       for (const socket of sockets) socket.unpipe().pause();
     },
   };
 }
 
-describe('starting', () => {
-  it('lives and is not ready before the database is there, and becomes ready by itself', async () => {
+describe('startup', () => {
+  it('is live but not ready until the database is reachable', async () => {
     const port = await freePort();
     const service = await run({ POSTGRES_PORT: String(port) });
     const health = await untilStatus(503, `${service.url}/health`);
@@ -69,7 +69,7 @@ describe('starting', () => {
     expect((await fetch(`${service.url}/health/live`)).status).toBe(200);
     expect((await createTask(service)).status).toBe(503);
 
-    const database = await passOn(port, environment.POSTGRES_PORT);
+    const database = await forward(port, environment.POSTGRES_PORT);
     await untilStatus(200, `${service.url}/health`);
     expect((await createTask(service)).status).toBe(201);
 
@@ -78,53 +78,52 @@ describe('starting', () => {
     database.close();
   });
 
-  it('makes the tables once, however many replicas start at once', async () => {
+  it('migrates the database once when several replicas start at once', async () => {
     const replicas = await Promise.all([run(), run(), run()]);
     await Promise.all(replicas.map(({ url }) => untilStatus(200, `${url}/health`)));
     for (const replica of replicas) {
       expect((await createTask(replica)).status).toBe(201);
-      const complaints = replica.output().match(/^.*"level":[456]0.*$/gm) ?? [];
-      // There is no user service here.
-      expect(complaints.filter((line) => !line.includes('cannot follow the users'))).toEqual([]);
+      const warnings = replica.output().match(/^.*"level":[456]0.*$/gm) ?? [];
+      // No user service runs in this test.
+      expect(warnings.filter((line) => !line.includes('cannot follow the users'))).toEqual([]);
     }
   });
 
-  it('serves where a newer version has been that broke nothing, so that a rollback works', async () => {
+  it('serves after a rollback when the newer version made no breaking migration', async () => {
     const first = await run();
     await untilStatus(200, `${first.url}/health`);
-    await migrated('0099-add-something');
+    await recordMigration('0099-add-estimate');
     const second = await run();
     await untilStatus(200, `${second.url}/health`);
     expect((await createTask(second)).status).toBe(201);
     expect((await createTask(first)).status).toBe(201);
   });
 
-  it('refuses to serve where a newer version has been that broke it, says why, and goes on when that is undone', async () => {
-    const running = await run();
-    await untilStatus(200, `${running.url}/health`);
-    await migrated('0099-drop-something.breaking');
+  it('returns 503, logs the reason once and recovers when a newer version made a breaking migration', async () => {
+    const early = await run();
+    await untilStatus(200, `${early.url}/health`);
+    await recordMigration('0099-drop-labels.breaking');
     const late = await run();
-    for (const service of [running, late]) {
+    for (const service of [early, late]) {
       await until(async () => {
-        // Not before it listens.
+        // The fetch fails until the service listens.
         const health = await fetch(`${service.url}/health`).catch(() => undefined);
         return (await health?.text())?.includes('The database belongs to a newer version of the service.') ?? false;
       });
       expect((await createTask(service)).status).toBe(503);
       expect((await fetch(`${service.url}/health/live`)).status).toBe(200);
     }
-    // It has looked again and again since.
-    await sleep(600);
-    for (const service of [running, late]) {
-      const lines = service.output().match(/^.*0099-drop-something.breaking: run that version.*$/gm) ?? [];
+    await sleep(600); // enough for several more checks
+    for (const service of [early, late]) {
+      const lines = service.output().match(/^.*0099-drop-labels.breaking: run that version.*$/gm) ?? [];
       expect([lines.length, service.child.exitCode]).toEqual([1, null]);
     }
     await sql(`delete from task_service.migrations where name like '0099%'`);
-    for (const { url } of [running, late]) await untilStatus(200, `${url}/health`);
+    for (const { url } of [early, late]) await untilStatus(200, `${url}/health`);
     expect((await createTask(late)).status).toBe(201);
   });
 
-  async function migrated(name: string): Promise<void> {
+  async function recordMigration(name: string): Promise<void> {
     await sql(`insert into task_service.migrations (name, run_on) values ('${name}', now())`);
   }
 
@@ -134,13 +133,13 @@ describe('starting', () => {
     await client.query(statement).finally(() => client.end());
   }
 
-  it('keeps an idle connection longer than the proxies before it do', async () => {
+  it('keeps idle connections open for 95 s, longer than the proxies in front of it', async () => {
     const { url } = await run();
     const live = await untilStatus(200, `${url}/health/live`);
     expect(live.headers.get('Keep-Alive')).toBe('timeout=95');
   });
 
-  it('says in one line which variable is missing or wrong, and exits with 1', async () => {
+  it('names the variable in one line and exits with 1 when its value is invalid', async () => {
     for (const [name, value, line] of [
       ['RATE_LIMIT', '1.5', /^RATE_LIMIT is invalid: "1.5" is not an integer between 0 and 1000000000 .*\n$/],
       [
@@ -160,7 +159,7 @@ describe('starting', () => {
     }
   });
 
-  it('says in one line that its port is taken, and exits with 1', async () => {
+  it('logs one line and exits with 1 when its port is in use', async () => {
     const first = await run();
     await untilStatus(200, `${first.url}/health`);
     const second = await run({ PORT: new URL(first.url).port });
@@ -169,13 +168,13 @@ describe('starting', () => {
   });
 });
 
-describe('stopping', () => {
-  it('finishes the request that has begun, is not ready meanwhile, and exits with 0', async () => {
+describe('shutdown', () => {
+  it('finishes requests in progress, is not ready meanwhile and exits with 0 when it receives SIGTERM', async () => {
     const service = await run({ SHUTDOWN_DELAY_MS: '300' });
     await untilStatus(200, `${service.url}/health`);
     const slow = connect(Number(new URL(service.url).port), '127.0.0.1');
-    let answer = '';
-    slow.on('data', (data) => (answer += data.toString()));
+    let response = '';
+    slow.on('data', (data) => (response += data.toString()));
     slow.write(
       'POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{"title"',
     );
@@ -184,16 +183,16 @@ describe('stopping', () => {
     service.child.kill('SIGTERM');
     const health = await untilStatus(503, `${service.url}/health`);
     expect(await health.json()).toMatchObject({ detail: 'The service is shutting down.' });
-    // By which a gateway tells it from one that lacks its database.
+    // The gateway distinguishes it by this header from a replica without its database.
     expect(health.headers.get('connection')).toBe('close');
-    await sleep(500); // past the delay: by now only what has begun keeps it alive
+    await sleep(500); // past the delay: now only the request in progress keeps it alive
     slow.write(':"Buy milk"}');
     expect(await service.exited).toBe(0);
-    expect(answer).toMatch(/^HTTP\/1\.1 201 /);
+    expect(response).toMatch(/^HTTP\/1\.1 201 /);
     expect(service.output()).toMatch(/"msg":"stopped"\}\n$/);
   });
 
-  it('does not wait for connections that nobody has used', async () => {
+  it('exits at once when its only connections are unused', async () => {
     const service = await run();
     await untilStatus(200, `${service.url}/health`);
     await once(connect(Number(new URL(service.url).port), '127.0.0.1'), 'connect');
@@ -201,34 +200,34 @@ describe('stopping', () => {
     expect(await service.exited).toBe(0);
   });
 
-  it('does not wait for a database that has fallen silent', async () => {
+  it('exits when the database does not respond', async () => {
     const port = await freePort();
-    const database = await passOn(port, environment.POSTGRES_PORT);
+    const database = await forward(port, environment.POSTGRES_PORT);
     const service = await run({ POSTGRES_PORT: String(port) });
     await untilStatus(200, `${service.url}/health`);
     expect((await createTask(service)).status).toBe(201);
-    database.fallSilent();
+    database.hang();
     service.child.kill('SIGTERM');
     expect(await service.exited).toBe(0);
   });
 
-  it('breaks no request of those that come under load', async () => {
+  it('breaks no request when it shuts down under load', async () => {
     const service = await run({ SHUTDOWN_DELAY_MS: '300' });
     await untilStatus(200, `${service.url}/health`);
-    let answered = 0;
+    let responses = 0;
     const clients = Array.from({ length: 20 }, async () => {
       const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-      // Until it is told that this connection has no next request, as a proxy is.
-      for (let isOpen = true; isOpen; answered++) isOpen = (await post(service, agent)) === 'keep-alive';
+      // As a proxy does, until a response closes the connection.
+      for (let isOpen = true; isOpen; responses++) isOpen = (await post(service, agent)) === 'keep-alive';
       agent.destroy();
     });
-    await until(() => answered > 200);
+    await until(() => responses > 200);
     service.child.kill('SIGTERM');
     await Promise.all(clients);
     expect(await service.exited).toBe(0);
   });
 
-  /** Answers with what the service says of the connection. Rejects when it breaks, or no task is made. */
+  /** Returns the Connection header of the response; rejects when the connection breaks or the task is not created. */
   async function post({ url }: Process, agent: Agent): Promise<string | undefined> {
     const headers = { 'Content-Type': 'application/json' };
     const req = request(`${url}/tasks`, { method: 'POST', agent, headers });
@@ -239,19 +238,19 @@ describe('stopping', () => {
     return res.headers.connection;
   }
 
-  it('waits for what has begun so long, and no longer, and says so', async () => {
+  it('waits up to SHUTDOWN_LIMIT_MS for requests in progress and logs how many remain', async () => {
     const service = await run({ SHUTDOWN_LIMIT_MS: '500' });
     await untilStatus(200, `${service.url}/health`);
     await beginRequest(service);
-    const toldAt = performance.now();
+    const stoppedAt = performance.now();
     service.child.kill('SIGTERM');
     expect(await service.exited).toBe(0);
-    expect(performance.now() - toldAt).toBeGreaterThan(490);
-    expect(performance.now() - toldAt).toBeLessThan(3000);
+    expect(performance.now() - stoppedAt).toBeGreaterThan(490);
+    expect(performance.now() - stoppedAt).toBeLessThan(3000);
     expect(service.output()).toContain('"connections":1,"msg":"stopping with requests in progress"');
   });
 
-  it('ends at once at the second signal while it waits for what has begun', async () => {
+  it('exits with 1 at once when a second SIGTERM arrives while requests are in progress', async () => {
     const service = await run();
     await untilStatus(200, `${service.url}/health`);
     await beginRequest(service);
@@ -261,16 +260,16 @@ describe('stopping', () => {
     expect(await service.exited).toBe(1);
   });
 
-  /** Sends the first part of a request, and no more. */
+  /** Sends only the first part of a request. */
   async function beginRequest({ url }: Process): Promise<void> {
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     socket.on('error', () => undefined);
     socket.write('POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{');
-    // What comes after it has its answer, so it has begun.
+    // A response to a later request proves that this one has begun.
     await untilStatus(200, `${url}/health`);
   }
 
-  it('ends at once at the second signal', async () => {
+  it('exits with 1 at once when a second SIGTERM arrives during the shutdown delay', async () => {
     const service = await run({ SHUTDOWN_DELAY_MS: '60000' });
     await untilStatus(200, `${service.url}/health`);
     service.child.kill('SIGTERM');
@@ -280,11 +279,11 @@ describe('stopping', () => {
   });
 });
 
-describe('watching', () => {
-  it('logs a line for each request, as JSON', async () => {
+describe('logs and metrics', () => {
+  it('logs one JSON line for each request', async () => {
     const service = await run();
     await untilStatus(200, `${service.url}/health`);
-    await fetch(`${service.url}/tasks`, { headers: { 'X-Request-Id': 'look-for-me' } });
+    await fetch(`${service.url}/tasks`, { headers: { 'X-Request-Id': 'request-42' } });
     service.child.kill('SIGTERM');
     await service.exited;
     const lines = service.output().trim().split('\n');
@@ -292,18 +291,18 @@ describe('watching', () => {
     expect(others).toEqual([]);
     expect(line).toMatchObject({
       service: 'task-service',
-      requestId: 'look-for-me',
+      requestId: 'request-42',
       operation: 'listTasks',
       status: 200,
       durationMs: expect.any(Number),
     });
   });
 
-  it('logs no secret: none of its environment, and nothing of a request that may be one', async () => {
+  it('logs no secret of its environment and no credential, body or query of a request', async () => {
     const service = await run({ LOG_LEVEL: 'trace' });
-    const stranger = await run({ LOG_LEVEL: 'trace', POSTGRES_PASSWORD: 'secret-password' });
+    const unauthorized = await run({ LOG_LEVEL: 'trace', POSTGRES_PASSWORD: 'secret-password' });
     await untilStatus(200, `${service.url}/health`);
-    await until(() => stranger.output().includes('password authentication failed'));
+    await until(() => unauthorized.output().includes('password authentication failed'));
     const headers = {
       Authorization: 'Bearer secret-token',
       Cookie: 'session=secret-cookie',
@@ -311,19 +310,19 @@ describe('watching', () => {
       'Content-Type': 'application/json',
     };
     const bodies = [`{"title":"secret-title","assigneeId":"${absentId}"}`, '{"secret-field":1}'];
-    for (const { url } of [service, stranger]) {
+    for (const { url } of [service, unauthorized]) {
       for (const body of [...bodies, 'secret-text']) await fetch(`${url}/tasks`, { method: 'POST', headers, body });
       for (const path of ['/tasks?q=secret-search', '/secret?secret-query', '/tasks?limit=secret-limit']) {
         await fetch(url + path, { headers });
       }
     }
-    for (const { child } of [service, stranger]) child.kill('SIGTERM');
-    await Promise.all([service.exited, stranger.exited]);
+    for (const { child } of [service, unauthorized]) child.kill('SIGTERM');
+    await Promise.all([service.exited, unauthorized.exited]);
     expect(service.output().match(/"msg":"request"/g)?.length).toBeGreaterThan(5);
-    expect((service.output() + stranger.output()).match(/.*secret-.*/g)).toBeNull();
+    expect((service.output() + unauthorized.output()).match(/.*secret-.*/g)).toBeNull();
   });
 
-  it('measures requests, the pool and the event loop, on a port of their own', async () => {
+  it('serves metrics of requests, the pool and the event loop on a separate port', async () => {
     const service = await run();
     await untilStatus(200, `${service.url}/health`);
     await createTask(service);
