@@ -1,8 +1,7 @@
 /** Both services as processes: valid assignees, and unassigned tasks after the deletion of a user. */
 import { randomUUID } from 'node:crypto';
-import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { connectionOf, Database } from '@task-manager/runtime/postgres/database';
 import type { Config } from '@task-manager/runtime/config';
 import { createLogger } from '@task-manager/runtime/http/log';
@@ -11,11 +10,10 @@ import createClient, { type Client } from 'openapi-fetch';
 import pg from 'pg';
 import type { paths } from '../../../generated/task-service.d.ts';
 import type { paths as userPaths } from '../../../generated/user-service.d.ts';
-import { listen, newEnvironment } from '@task-manager/testing/harness';
+import { newEnvironment } from '@task-manager/testing/harness';
 import { freePort, runService, until, untilStatus, type Process } from '@task-manager/testing/processes';
+import { absentId } from '@task-manager/testing/subject';
 import { insertTasks, unassign } from '../src/queries.ts';
-
-const absentUserId = '01939c2d-11f6-7e0a-a9c3-7b5d4e3f2a10';
 
 let taskEnvironment: Config;
 let userEnvironment: Config;
@@ -56,7 +54,8 @@ function runUserService(): Promise<Process> {
   return run('user-service', userEnvironment, { PORT: userPort });
 }
 
-function runTaskService(port?: string, userServiceUrl = `http://127.0.0.1:${userPort}`): Promise<Process> {
+function runTaskService(port?: string): Promise<Process> {
+  const userServiceUrl = `http://127.0.0.1:${userPort}`;
   return run('task-service', taskEnvironment, { USER_SERVICE_URL: userServiceUrl, ...(port && { PORT: port }) });
 }
 
@@ -138,11 +137,11 @@ describe('assignees', () => {
 
     const before = await taskDatabase.query('select from task_service.tasks');
     const problem = { status: 409, type: '/problems/unknown-assignee' };
-    const unknown = { title: 'Buy milk', assigneeId: absentUserId };
+    const unknown = { title: 'Buy milk', assigneeId: absentId };
     expect((await tasks().POST('/tasks', { body: unknown })).error).toMatchObject(problem);
     const batch = { items: [{ title: 'Buy milk', assigneeId: userId }, unknown] };
     expect((await tasks().POST('/tasks/batch', { body: batch })).error).toMatchObject(problem);
-    const changes = { status: 'done', assigneeId: absentUserId } as const;
+    const changes = { status: 'done', assigneeId: absentId } as const;
     expect((await tasks().PATCH('/tasks/{taskId}', { params: { path }, body: changes })).error).toMatchObject(problem);
     expect((await taskDatabase.query('select from task_service.tasks')).rowCount).toBe(before.rowCount);
     expect((await tasks().GET('/tasks/{taskId}', { params: { path } })).data).toEqual(data);
@@ -445,49 +444,6 @@ async function subscribe(url: string, headers: Record<string, string> = {}) {
     },
   };
 }
-
-describe('user service unavailable', () => {
-  let alone: Process;
-  const headers = { 'Content-Type': 'application/json' };
-  const post = (body: object) => fetch(`${alone.url}/tasks`, { method: 'POST', headers, body: JSON.stringify(body) });
-
-  beforeEach(async () => {
-    alone = await runTaskService(undefined, `http://127.0.0.1:${await freePort()}`);
-    await untilStatus(200, `${alone.url}/health`);
-  });
-  afterEach(() => kill(alone));
-
-  it('returns 503 with Retry-After to assignments and serves the rest when the user service is unreachable', async () => {
-    const rejected = await post({ title: 'Buy milk', assigneeId: absentUserId });
-    expect([rejected.status, rejected.headers.get('Retry-After')]).toEqual([503, '1']);
-    expect(await rejected.json()).toMatchObject({ detail: 'The user service cannot be reached.' });
-    const created = await post({ title: 'Buy milk' });
-    expect(created.status).toBe(201);
-    const { id } = (await created.json()) as { id: string };
-    const url = `${alone.url}/tasks/${id}`;
-    const finish = { method: 'PATCH', headers, body: '{"status":"done","assigneeId":null}' };
-    expect((await fetch(url, finish)).status).toBe(200);
-    expect((await fetch(url, { ...finish, body: `{"assigneeId":"${absentUserId}"}` })).status).toBe(503);
-    expect((await fetch(`${alone.url}/tasks?assigneeId=${absentUserId}`)).status).toBe(200);
-    expect((await fetch(url, { method: 'DELETE' })).status).toBe(204);
-  });
-
-  it('returns 503 to assignments and serves other requests meanwhile when the user service hangs', async () => {
-    const hanging = createServer(() => undefined);
-    const slow = await runTaskService(undefined, await listen(hanging));
-    await untilStatus(200, `${slow.url}/health`);
-    const bodies = Array.from({ length: 30 }, () => JSON.stringify({ title: 'Buy milk', assigneeId: absentUserId }));
-    const assigning = bodies.map((body) => fetch(`${slow.url}/tasks`, { method: 'POST', headers, body }));
-    const other = await fetch(`${slow.url}/tasks`, { method: 'POST', headers, body: '{"title":"Buy milk"}' });
-    expect(other.status).toBe(201);
-    for (const response of await Promise.all(assigning)) {
-      expect([response.status, response.headers.get('Retry-After')]).toEqual([503, '1']);
-    }
-    await kill(slow);
-    hanging.closeAllConnections();
-    hanging.close();
-  });
-});
 
 /** A reproducible sequence of numbers from 0 to 1. */
 function randomBy(seed: number): () => number {
