@@ -42,7 +42,9 @@ const reportFile = join(folder, 'found.json');
 const conventions = 'task-service/test/conventions';
 const feed = 'task-service/test/feed';
 const load = 'task-service/test/overload';
-const tasks = 'task-service/test/tasks';
+const createTask = 'task-service/test/create-task';
+const listTasks = 'task-service/test/list-tasks';
+const tasks = [createTask, 'task-service/test/update-task', 'task-service/test/get-task', listTasks];
 const assignees = 'task-service/test/assignees';
 const users = 'user-service/test/users';
 const watching = 'task-service/test/observability';
@@ -60,27 +62,27 @@ const testsOf: Record<string, string[]> = {
   'runtime/src/feed.ts': [feed, conventions],
   'runtime/src/homepage.ts': [pages],
   'runtime/src/html.ts': ['runtime/test/html', pages],
-  'runtime/src/ids.ts': ['runtime/test/ids', tasks],
+  'runtime/src/ids.ts': ['runtime/test/ids', createTask],
   'runtime/src/lane.ts': ['runtime/test/lane', conventions],
   'runtime/src/limits.ts': [load],
   'runtime/src/log.ts': ['runtime/test/log', watching, load],
   'runtime/src/metrics.ts': [watching],
   'runtime/src/migrate.ts': ['runtime/test/migrate'],
   'runtime/src/pages.ts': [pages, conventions],
-  'runtime/src/paging.ts': [tasks, users],
+  'runtime/src/paging.ts': [listTasks, users],
   'runtime/src/problems.ts': [conventions, 'user-service/test/conventions'],
   'runtime/src/redoc.ts': [pages],
   'runtime/src/reference.ts': [pages],
   'runtime/src/replies.ts': [conventions, feed, 'user-service/test/conventions'],
   'runtime/src/samples.ts': ['runtime/test/samples', pages],
   'runtime/src/service.ts': [conventions, load],
-  'task-service/src/handlers.ts': [tasks, assignees, conventions],
-  'task-service/src/list.ts': [tasks],
-  'task-service/src/queries.ts': [tasks, assignees, conventions],
+  'task-service/src/handlers.ts': [...tasks, assignees, conventions],
+  'task-service/src/list.ts': [listTasks],
+  'task-service/src/queries.ts': [...tasks, assignees, conventions],
   'user-service/src/handlers.ts': [users, 'user-service/test/conventions'],
   'user-service/src/queries.ts': [users, 'user-service/test/conventions'],
 };
-const otherTests = [conventions, tasks];
+const otherTests = [conventions, ...tasks];
 
 await runToEnd('npm run mutation', async (stopped) => {
   await mkdir(folder, { recursive: true });

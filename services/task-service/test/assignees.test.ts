@@ -1,29 +1,9 @@
 /** Assignees with a stub of the user service; follow-users.test.ts runs both services. */
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import createClient, { type Client } from 'openapi-fetch';
-import type { paths } from '../../../generated/task-service.d.ts';
-import { serve, type TestService } from '@task-manager/testing/harness';
+import { describe, expect, it } from '@jest/globals';
 import { absentId } from '@task-manager/testing/subject';
-import { taskHandlers } from '../src/handlers.ts';
 import { findUsersCursor, insertTasks, moveUsersCursor, unassign, updateTask } from '../src/queries.ts';
-import { createUserClient, UserDirectory } from '../src/user-client.ts';
-import { alice, bob, serveUsers } from './stub-users.ts';
-
-let users: Awaited<ReturnType<typeof serveUsers>>;
-let service: TestService;
-let api: Client<paths, 'application/json'>;
-
-beforeAll(async () => {
-  users = await serveUsers();
-  service = await serve('task-service', (health) =>
-    taskHandlers(health, new UserDirectory(createUserClient(users.url))),
-  );
-  api = createClient<paths, 'application/json'>({ baseUrl: service.url });
-});
-afterAll(async () => {
-  users.stop();
-  await service.stop();
-});
+import { alice, bob } from './stub-users.ts';
+import { api, service } from './task-api.ts';
 
 async function createTask(assigneeId: string | null) {
   const { data } = await api.POST('/tasks', { body: { title: 'Buy milk', assigneeId } });
