@@ -9,7 +9,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-services=$(cd services && printf '%s ' */ | tr -d /)
+services=$(cd services && echo */)
+services=${services//\//}
 platforms='linux/amd64 linux/arm64'
 reports=reports/images
 # Not `npm sbom`: npm 11.19 omits packages that are also development dependencies, and listed 104 of the 169 in task-service.
