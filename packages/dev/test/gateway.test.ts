@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import http, { type IncomingHttpHeaders, type RequestListener, type RequestOptions } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { converse, dial, type RawAnswer } from '@task-manager/testing/raw-http';
+import { sendRaw, openSocket, type RawResponse } from '@task-manager/testing/raw-http';
 import { until } from '@task-manager/testing/processes';
 import { readRoutes, startGateway, type Gateway } from '../src/gateway.ts';
 
@@ -211,9 +211,9 @@ describe('forwarding', () => {
   ])('rejects a request %s with a problem before it reaches a replica', async (_what, message, status) => {
     const received: string[] = [];
     const gateway = await gatewayOf({ 'task-service': [recording(received)] });
-    const answers = await converse(urlOf(gateway), message.replace('GET', 'POST') + head('X-Smuggled: yes'));
+    const answers = await sendRaw(urlOf(gateway), message.replace('GET', 'POST') + head('X-Smuggled: yes'));
     expect(answers.map((each) => each.status)).toContain(status);
-    expect(problemIn(answers[0] as RawAnswer)).toMatchObject({ status });
+    expect(problemIn(answers[0] as RawResponse)).toMatchObject({ status });
     // An invalid chunk is detected after the head was forwarded.
     expect(received.filter((each) => !each.includes('"transfer-encoding":"chunked"'))).toEqual([]);
   });
@@ -229,7 +229,7 @@ describe('forwarding', () => {
             ? [hidden.length, hidden]
             : ['chunked', `${hidden.length.toString(16)}\r\n${hidden}\r\n0\r\n\r\n`];
         const lines = [`Connection: close, ${framing}, Host`, `${framing}: ${value}`];
-        await converse(urlOf(gateway), head(...lines).replace('GET', method) + body);
+        await sendRaw(urlOf(gateway), head(...lines).replace('GET', method) + body);
         expect(received.map((each) => (JSON.parse(each) as { body: string }).body)).toEqual([hidden]);
       }
     }
@@ -237,7 +237,7 @@ describe('forwarding', () => {
 
   it('sends 100-continue when a replica is connected', async () => {
     const gateway = await gatewayOf({ 'task-service': [echo] });
-    const socket = await dial(urlOf(gateway));
+    const socket = await openSocket(urlOf(gateway));
     socket.write(head('Expect: 100-continue', 'Content-Length: 4').replace('GET', 'POST'));
     const [first] = (await once(socket, 'data')) as [Buffer];
     expect(first.toString()).toBe('HTTP/1.1 100 Continue\r\n\r\n');
@@ -254,7 +254,7 @@ describe('slow clients', () => {
     const body = head('Content-Length: 10').replace('GET', 'POST');
     const begin = performance.now();
     const kinds = ['', head().slice(0, -2), `${body}x`].map(async (bytes) =>
-      Promise.all(Array.from({ length: 100 }, () => converse(urlOf(gateway), bytes))),
+      Promise.all(Array.from({ length: 100 }, () => sendRaw(urlOf(gateway), bytes))),
     );
     const [silent, half, halfBody] = await Promise.all(kinds);
     expect(performance.now() - begin).toBeLessThan(8000);

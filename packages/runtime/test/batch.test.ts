@@ -4,7 +4,7 @@ import { Database, DatabaseUnavailable, type Queryable } from '@task-manager/run
 import type { Config } from '@task-manager/runtime/config';
 import { createLogger } from '@task-manager/runtime/http/log';
 import type pg from 'pg';
-import { dropDatabase, lookOn, newEnvironment } from '@task-manager/testing/harness';
+import { dropDatabase, connectAsSuperuser, newEnvironment } from '@task-manager/testing/harness';
 
 let environment: Config;
 let db: Database;
@@ -17,7 +17,7 @@ beforeAll(async () => {
   environment = await newEnvironment('task-service');
   db = new Database(environment, 'task_service', createLogger('test', 'silent'));
   db.isMigrated = true;
-  onlooker = await lookOn(environment);
+  onlooker = await connectAsSuperuser(environment);
   await onlooker.query(
     'create table task_service.numbers (number int unique deferrable initially deferred check (number > 0))',
   );

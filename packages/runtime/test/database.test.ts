@@ -10,20 +10,20 @@ import {
 import type { Config } from '@task-manager/runtime/config';
 import { overloaded } from '@task-manager/runtime/errors';
 import type pg from 'pg';
-import { dropDatabase, keepLog, lookOn, newEnvironment } from '@task-manager/testing/harness';
+import { dropDatabase, captureLog, connectAsSuperuser, newEnvironment } from '@task-manager/testing/harness';
 import { until } from '@task-manager/testing/processes';
 
 let environment: Config;
 let db: Database;
 /** Looks on from outside. */
 let onlooker: pg.Client;
-const { logger, lines } = keepLog();
+const { logger, lines } = captureLog();
 
 beforeAll(async () => {
   environment = await newEnvironment('task-service');
   db = new Database(environment, 'task_service', logger);
   db.isMigrated = true;
-  onlooker = await lookOn(environment);
+  onlooker = await connectAsSuperuser(environment);
   await onlooker.query(`
     set role task_service;
     create table task_service.numbers (number int check (number > 0));
@@ -63,7 +63,7 @@ async function isOpen(process: number): Promise<boolean> {
 
 describe('a database', () => {
   it('is sent nothing before its tables are there', async () => {
-    const fresh = new Database(environment, 'task_service', keepLog().logger);
+    const fresh = new Database(environment, 'task_service', captureLog().logger);
     const refused = fresh.query(pid);
     await expect(refused).rejects.toThrow(DatabaseUnavailable);
     await expect(refused).rejects.toThrow('The database is not ready yet.');

@@ -10,8 +10,8 @@ import type { Responder } from '@task-manager/runtime/http/respond';
 import { createRouter } from '@task-manager/runtime/contract/router';
 import express from 'express';
 import { listen } from '@task-manager/testing/harness';
-import { converse, requestOf } from '@task-manager/testing/raw-http';
-import { absentId, json, send } from '@task-manager/testing/subject';
+import { sendRaw, formatRequest } from '@task-manager/testing/raw-http';
+import { unknownId, json, send } from '@task-manager/testing/subject';
 
 const contract = readContract(new URL('../../../generated/task-service.yaml', import.meta.url));
 const stream = 'text/event-stream';
@@ -93,13 +93,13 @@ describe('the fast lane takes', () => {
   it('an id of the path, and the headers that the contract has for the operation', async () => {
     const headers = { 'If-None-Match': '"1"', 'If-Match': '"2"', 'Idempotency-Key': 'k', 'X-More': 'x' };
     const of = (operationId: string) => ({ ...list, operationId, operation: operationId, query: {} });
-    const path = { taskId: absentId };
-    expect(await fate('GET', `/tasks/${absentId}`, headers)).toEqual({
+    const path = { taskId: unknownId };
+    expect(await fate('GET', `/tasks/${unknownId}`, headers)).toEqual({
       ...of('getTask'),
       path,
       headers: { 'If-None-Match': '"1"' },
     });
-    expect(await fate('DELETE', `/tasks/${absentId}`, headers)).toEqual({
+    expect(await fate('DELETE', `/tasks/${unknownId}`, headers)).toEqual({
       ...of('deleteTask'),
       path,
       headers: { 'If-Match': '"2"' },
@@ -107,7 +107,7 @@ describe('the fast lane takes', () => {
     expect(await fate('POST', '/tasks', { ...json, ...headers }, body)).toMatchObject({
       headers: { 'Idempotency-Key': 'k' },
     });
-    const change = await fate('PATCH', `/tasks/${absentId}`, json, body);
+    const change = await fate('PATCH', `/tasks/${unknownId}`, json, body);
     expect(change).toEqual({ ...of('updateTask'), path, body: { title: 'a' } });
   });
 
@@ -173,17 +173,17 @@ describe('the fast lane leaves to Express', () => {
   });
 
   it('headers that do not fit', async () => {
-    expect(await fate('GET', `/tasks/${absentId}`, { 'If-None-Match': 'x'.repeat(1001) })).toEqual(left());
+    expect(await fate('GET', `/tasks/${unknownId}`, { 'If-None-Match': 'x'.repeat(1001) })).toEqual(left());
     expect(await fate('POST', '/tasks', { ...json, 'Idempotency-Key': 'x'.repeat(256) }, body)).toEqual(left());
-    const [answer] = await converse(url, 'GET /tasks HTTP/1.0\r\nConnection: close\r\n\r\n');
+    const [answer] = await sendRaw(url, 'GET /tasks HTTP/1.0\r\nConnection: close\r\n\r\n');
     expect(JSON.parse(answer?.body ?? '')).toEqual(left());
   });
 
   it('a body where none is read', async () => {
     expect(await fate('GET', '/tasks', { 'Content-Length': '1' }, 'x')).toEqual(left());
-    expect(await fate('DELETE', `/tasks/${absentId}`, { 'Content-Length': '1' }, 'x')).toEqual(left());
-    const chunked = requestOf('GET', '/tasks', { 'Transfer-Encoding': 'chunked' });
-    const [answer] = await converse(url, `${chunked}0\r\n\r\n`, 1);
+    expect(await fate('DELETE', `/tasks/${unknownId}`, { 'Content-Length': '1' }, 'x')).toEqual(left());
+    const chunked = formatRequest('GET', '/tasks', { 'Transfer-Encoding': 'chunked' });
+    const [answer] = await sendRaw(url, `${chunked}0\r\n\r\n`, 1);
     expect(JSON.parse(answer?.body ?? '')).toEqual(left());
   });
 

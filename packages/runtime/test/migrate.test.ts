@@ -8,7 +8,7 @@ import type { Config } from '@task-manager/runtime/config';
 import { createLogger } from '@task-manager/runtime/http/log';
 import { migrate, MigratedPast } from '@task-manager/runtime/postgres/migrate';
 import pg from 'pg';
-import { lookOn, newEnvironment } from '@task-manager/testing/harness';
+import { connectAsSuperuser, newEnvironment } from '@task-manager/testing/harness';
 
 const schema = 'task_service';
 let folder: string;
@@ -37,7 +37,7 @@ async function tables(): Promise<string[]> {
 }
 
 async function asSuperuser(statement: string): Promise<void> {
-  const client = await lookOn(environment);
+  const client = await connectAsSuperuser(environment);
   await client.query(statement);
   await client.end();
 }

@@ -2,10 +2,10 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { serve, type TestService } from './harness.ts';
-import { converse, requestOf } from './raw-http.ts';
+import { sendRaw, formatRequest } from './raw-http.ts';
 import { json, newBodies, send, type Subject } from './subject.ts';
 
-export function holdsToConventions(subject: Subject): void {
+export function testConventions(subject: Subject): void {
   const { name, create, list, prefix, table } = subject;
   const newBody = newBodies(subject);
   const valid = JSON.stringify(subject.body);
@@ -110,7 +110,7 @@ export function holdsToConventions(subject: Subject): void {
           for (const folder of ['/', '/assets/', '/docs/']) {
             for (const depth of [1, 6]) {
               const path = prefix + folder + up.repeat(depth) + file;
-              const [answer] = await converse(service.url, requestOf('GET', path), 1);
+              const [answer] = await sendRaw(service.url, formatRequest('GET', path), 1);
               expect({ path, status: answer?.status, body: answer?.body }).toMatchObject({
                 status: 404,
                 body: expect.stringContaining('"type":'),

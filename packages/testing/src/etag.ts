@@ -1,9 +1,9 @@
 /** Conditional requests and safe edits (RFC 9110 §13), as promises that each service's tests hold it to. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { serve, type TestService } from './harness.ts';
-import { absentId, type Answer, json, newBodies, send, type Subject, untilServed } from './subject.ts';
+import { unknownId, type TestResponse, json, newBodies, send, type Subject, untilServed } from './subject.ts';
 
-export function editsSafely(subject: Subject): void {
+export function testConditionalRequests(subject: Subject): void {
   const { name, create, list, prefix, table } = subject;
   const newBody = newBodies(subject);
   let service: TestService;
@@ -14,7 +14,7 @@ export function editsSafely(subject: Subject): void {
   beforeAll(async () => {
     service = await serve(name, subject.handlers);
     base = service.url + prefix;
-    absent = `${base}${list}/${absentId}`;
+    absent = `${base}${list}/${unknownId}`;
   });
   afterAll(() => service.stop());
 
@@ -247,7 +247,7 @@ export function editsSafely(subject: Subject): void {
     it('lets one of ten who delete it at once do so', async () => {
       const url = await make();
       const answers = await Promise.all(Array.from({ length: 10 }, () => send(url, 'DELETE')));
-      expect(answers.filter(({ status }: Answer) => status === 204).length).toBe(1);
+      expect(answers.filter(({ status }: TestResponse) => status === 204).length).toBe(1);
       expect(answers.every(({ status }) => status === 204 || status === 404)).toBe(true);
     });
   });

@@ -1,9 +1,9 @@
 /** What a service answers when something of its own fails: its code, its contract, its database. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { keepLog, serve, type TestService } from './harness.ts';
-import { absentId, listingBy, send, type Subject } from './subject.ts';
+import { captureLog, serve, type TestService } from './harness.ts';
+import { unknownId, listingBy, send, type Subject } from './subject.ts';
 
-export function failsWell(subject: Subject): void {
+export function testFailures(subject: Subject): void {
   const { name, list, prefix } = subject;
   let service: TestService;
   let base: string;
@@ -16,7 +16,7 @@ export function failsWell(subject: Subject): void {
 
   describe('faults', () => {
     it('answers a bug with 500, and tells nothing of it but to the log', async () => {
-      const { logger, lines } = keepLog();
+      const { logger, lines } = captureLog();
       const bug = () => Promise.reject(new Error('secret'));
       const failing = await serve(name, listingBy(subject, bug), { logger });
       const answer = await send(failing.url + list, 'GET');
@@ -37,7 +37,7 @@ export function failsWell(subject: Subject): void {
     });
 
     it('refuses with 400 a value that only the database finds wrong, and does not take it for a fault', async () => {
-      const { logger, lines } = keepLog();
+      const { logger, lines } = captureLog();
       const failing = await serve(
         name,
         listingBy(subject, ({ db }) => db.query({ text: `select 'x'::int` })),
@@ -53,7 +53,7 @@ export function failsWell(subject: Subject): void {
       const speechless = await serve(name, subject.handlers, {
         alter: (contract) => ({ ...contract, problems: new Map() }),
       });
-      for (const path of [`${list}/${absentId}`, '/nowhere', `${list}?limit=x`]) {
+      for (const path of [`${list}/${unknownId}`, '/nowhere', `${list}?limit=x`]) {
         await expect(send(speechless.url + path, 'GET')).rejects.toThrow('socket hang up');
         expect((await send(`${speechless.url}/health`, 'GET')).status).toBe(200);
       }
@@ -67,7 +67,7 @@ export function failsWell(subject: Subject): void {
           problems: new Map([...contract.problems].filter(([, { status }]) => status === 500)),
         }),
       });
-      for (const path of [`${list}/${absentId}`, '/nowhere', `${list}?limit=x`]) {
+      for (const path of [`${list}/${unknownId}`, '/nowhere', `${list}?limit=x`]) {
         expect(await send(lacking.url + path, 'GET')).toMatchObject({ status: 500, body: { title: 'Internal error' } });
       }
       await lacking.stop();
@@ -93,7 +93,7 @@ export function failsWell(subject: Subject): void {
         ],
       };
       let answered: object = whole;
-      const { logger, lines } = keepLog();
+      const { logger, lines } = captureLog();
       const service = await serve(
         name,
         listingBy(subject, () => Promise.resolve(answered)),

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { resolve, readContract, type Document, type Operation } from '@task-manager/runtime/contract/document';
 import fc from 'fast-check';
 import { serve, type TestService } from './harness.ts';
-import { absentId, json, send, type Subject } from './subject.ts';
+import { unknownId, json, send, type Subject } from './subject.ts';
 
 /** Some are deleted on the way. */
 const twinsMax = 30;
@@ -24,7 +24,7 @@ interface Made {
   body: string | Buffer | undefined;
 }
 
-export function answersAlikeInTheFastLane(subject: Subject): void {
+export function testFastPath(subject: Subject): void {
   const { name, prefix, list } = subject;
   const contract = readContract(new URL(`../../../generated/${name}.yaml`, import.meta.url));
   let fast: TestService;
@@ -57,7 +57,7 @@ export function answersAlikeInTheFastLane(subject: Subject): void {
 
   async function answerOf(service: TestService, made: Made) {
     const letter = service === fast ? 0 : 1;
-    const id = twins[made.thing]?.[letter] ?? absentId;
+    const id = twins[made.thing]?.[letter] ?? unknownId;
     const own = (text: string) => text.replace(/twin/gi, letter === 0 ? 'twina' : 'twinb');
     const headers = Object.fromEntries(Object.entries(made.headers).map(([key, value]) => [key, own(value)]));
     const url = service.url + own(made.path.replace(/\{\w+\}/, id)) + made.query;
@@ -159,7 +159,7 @@ const texts = [
   '🥛'.repeat(200),
   '2026-12-12',
   '2026-02-30',
-  absentId,
+  unknownId,
   '%',
   '+',
 ];
@@ -260,7 +260,7 @@ function valuesOf(document: Document, { name, schema }: { name: string; schema: 
   const { enum: values = [], examples = [], type = [], default: usual } = resolve<Schema>(document, schema);
   const own = [...values, ...examples, ...(usual === undefined ? [] : [usual])];
   if (name === 'email') return ['twin@example.com', 'Twin.2@example.com'];
-  if (name.endsWith('Id')) return [null, absentId];
+  if (name.endsWith('Id')) return [null, unknownId];
   if (type.includes('integer')) return [1, 2, 50, ...own];
   return own.length > 0 ? own : ['milk', '2026-12-12', 'ü🥛'];
 }

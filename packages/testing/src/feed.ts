@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { connectionOf } from '@task-manager/runtime/postgres/database';
 import pg from 'pg';
 import { serve, type TestService } from './harness.ts';
-import { absentId, type Answer, json, newBodies, open, send, type Subject } from './subject.ts';
+import { unknownId, type TestResponse, json, newBodies, open, send, type Subject } from './subject.ts';
 
 interface Event {
   id: string;
@@ -23,7 +23,7 @@ interface Page {
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-export function publishesItsFeed(subject: Subject): void {
+export function testFeed(subject: Subject): void {
   const { name, create, batch, list, prefix, text, events } = subject;
   const newBody = newBodies(subject);
   const schema = name.replaceAll('-', '_');
@@ -136,7 +136,7 @@ export function publishesItsFeed(subject: Subject): void {
         const seen: Event[] = [];
         let next = `${server}${list}/feed?limit=3`;
         for (;;) {
-          const { headers, body }: Answer = await send(fresh.url + next, 'GET');
+          const { headers, body }: TestResponse = await send(fresh.url + next, 'GET');
           const { items, nextCursor } = body as unknown as Page;
           expect(headers.link).toBe(`<${server}${list}/feed?limit=3&cursor=${nextCursor}>; rel="next"`);
           if (items.length === 0) break;
@@ -301,7 +301,7 @@ export function publishesItsFeed(subject: Subject): void {
       const cursor = await end();
       await service.db.pool.query(
         `insert into ${schema}.events (type, subject, version) select $1, $2, number from generate_series(1, 250) as number`,
-        [events.changed, absentId],
+        [events.changed, unknownId],
       );
       const stream = await listen(`${feedUrl}?cursor=${cursor}`);
       const versions: number[] = [];

@@ -5,10 +5,10 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { timeouts } from '@task-manager/runtime/http/server';
 import { serve, type TestService } from './harness.ts';
 import { until } from './processes.ts';
-import { answersOn, closed, converse, dial, requestOf, type RawAnswer } from './raw-http.ts';
+import { readResponses, closed, sendRaw, openSocket, formatRequest, type RawResponse } from './raw-http.ts';
 import { json, newBodies, send, type Subject } from './subject.ts';
 
-export function readsOnlyHttp(subject: Subject): void {
+export function testFraming(subject: Subject): void {
   const { name, prefix, table } = subject;
   const create = prefix + subject.create;
   const list = prefix + subject.list;
@@ -25,10 +25,10 @@ export function readsOnlyHttp(subject: Subject): void {
   }
 
   function creation(headers = {}): string {
-    return requestOf('POST', create, { ...json, ...headers }, JSON.stringify(newBody()));
+    return formatRequest('POST', create, { ...json, ...headers }, JSON.stringify(newBody()));
   }
 
-  function problemIn({ status, headers, body }: RawAnswer) {
+  function problemIn({ status, headers, body }: RawResponse) {
     const problem = JSON.parse(body) as Record<string, unknown>;
     expect(headers).toMatchObject({
       'content-type': 'application/problem+json; charset=utf-8',
@@ -49,9 +49,9 @@ export function readsOnlyHttp(subject: Subject): void {
   /** Sends what must be refused, with a request hidden behind it: one problem comes back, and nothing was done. */
   async function refused(status: number, bytes: string) {
     const before = await rows();
-    const answers = await converse(service.url, bytes + creation());
+    const answers = await sendRaw(service.url, bytes + creation());
     expect({ bytes, statuses: answers.map((each) => each.status) }).toEqual({ bytes, statuses: [status] });
-    const [answer] = answers as [RawAnswer];
+    const [answer] = answers as [RawResponse];
     const problem = problemIn(answer);
     expect(answer.headers.connection).toBe('close');
     expect(await rows()).toBe(before);
@@ -59,7 +59,7 @@ export function readsOnlyHttp(subject: Subject): void {
     return { problem, headers: answer.headers };
   }
 
-  const chunked = requestOf('POST', create, { ...json, 'Transfer-Encoding': 'chunked' });
+  const chunked = formatRequest('POST', create, { ...json, 'Transfer-Encoding': 'chunked' });
   const lengths = (...lines: string[]) =>
     `POST ${create} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n${lines.join('\r\n')}\r\n\r\n{}`;
   const head = (...lines: string[]) => `GET ${list} HTTP/1.1\r\nHost: a\r\n${lines.join('\r\n')}\r\n\r\n`;
@@ -110,8 +110,8 @@ export function readsOnlyHttp(subject: Subject): void {
     });
 
     it('refuses two hosts', async () => {
-      const [answer] = await converse(service.url, head('hOST: b'), 1);
-      expect(problemIn(answer as RawAnswer)).toMatchObject({ status: 400, instance: list });
+      const [answer] = await sendRaw(service.url, head('hOST: b'), 1);
+      expect(problemIn(answer as RawResponse)).toMatchObject({ status: 400, instance: list });
     });
 
     it.each([
@@ -133,14 +133,14 @@ export function readsOnlyHttp(subject: Subject): void {
         ['X-A: host', 'X-A: host', 'X-B: Host'],
         ['Via: 1.1 a', 'Date: x', 'Date: y'],
       ]) {
-        const [answer] = await converse(service.url, head(...lines), 1);
+        const [answer] = await sendRaw(service.url, head(...lines), 1);
         expect({ lines, status: answer?.status }).toEqual({ lines, status: 200 });
       }
     });
 
     it('takes as many headers as 100', async () => {
       const headers = (count: number) => Array.from({ length: count - 1 }, (_, index) => `X${index}: y`);
-      const answers = await converse(service.url, head(...headers(100)) + head(...headers(101)), 2);
+      const answers = await sendRaw(service.url, head(...headers(100)) + head(...headers(101)), 2);
       expect(answers.map(({ status }) => status)).toEqual([200, 431]);
     });
 
@@ -156,8 +156,8 @@ export function readsOnlyHttp(subject: Subject): void {
         ],
         [head('Expect: milk', 'Connection: close'), /^Expect must be 100-continue\.$/],
       ] as const) {
-        const [answer] = await converse(service.url, bytes);
-        expect(problemIn(answer as RawAnswer).detail).toMatch(detail);
+        const [answer] = await sendRaw(service.url, bytes);
+        expect(problemIn(answer as RawResponse).detail).toMatch(detail);
       }
     });
 
@@ -166,11 +166,11 @@ export function readsOnlyHttp(subject: Subject): void {
       expect(problem).toMatchObject({ type: `${prefix}/problems/headers-too-large` });
       const many = (count: number) => head(...Array.from({ length: count }, (_, index) => `X${index}:`));
       // Newer versions of Node refuse so many before they come here, and end the connection.
-      const [all] = await converse(service.url, many(1200), 1);
-      expect(problemIn(all as RawAnswer)).toMatchObject({ status: 431, instance: list });
+      const [all] = await sendRaw(service.url, many(1200), 1);
+      expect(problemIn(all as RawResponse)).toMatchObject({ status: 431, instance: list });
       const before = await rows();
-      const [first, second] = await converse(service.url, many(150) + creation(), 2);
-      expect(problemIn(first as RawAnswer)).toMatchObject({ status: 431, instance: list });
+      const [first, second] = await sendRaw(service.url, many(150) + creation(), 2);
+      expect(problemIn(first as RawResponse)).toMatchObject({ status: 431, instance: list });
       // Where such a request ends is known: the next one is a request.
       expect([second?.status, await rows()]).toEqual([201, before + 1]);
     });
@@ -180,9 +180,9 @@ export function readsOnlyHttp(subject: Subject): void {
     it('answer requests that come all at once, in their order', async () => {
       const asked = ['GET', 'POST', 'DELETE', 'POST', 'GET'].map((method, index) => {
         const headers = { 'X-Request-Id': `number.${index}`, ...(index === 4 && { Connection: 'close' }) };
-        return method === 'POST' ? creation(headers) : requestOf(method, list, headers);
+        return method === 'POST' ? creation(headers) : formatRequest(method, list, headers);
       });
-      const answers = await converse(service.url, asked.join(''));
+      const answers = await sendRaw(service.url, asked.join(''));
       expect(answers.map(({ status, headers }) => [status, headers['x-request-id']])).toEqual([
         [200, 'number.0'],
         [201, 'number.1'],
@@ -194,23 +194,23 @@ export function readsOnlyHttp(subject: Subject): void {
 
     it('answer a request before they refuse what comes behind it', async () => {
       const before = await rows();
-      const answers = await converse(service.url, creation({ 'X-Request-Id': 'mine' }) + lengths('Content-Length: x'));
+      const answers = await sendRaw(service.url, creation({ 'X-Request-Id': 'mine' }) + lengths('Content-Length: x'));
       expect(answers.map(({ status }) => status)).toEqual([201, 400]);
       expect(answers[0]?.headers['x-request-id']).toBe('mine');
       expect(await rows()).toBe(before + 1);
     });
 
     it('end after an answer in HTTP/1.0, unless they are to be kept', async () => {
-      const [answer, ...others] = await converse(service.url, `GET ${list} HTTP/1.0\r\n\r\n`);
+      const [answer, ...others] = await sendRaw(service.url, `GET ${list} HTTP/1.0\r\n\r\n`);
       expect([answer?.status, answer?.headers.connection, others]).toEqual([200, 'close', []]);
       const kept = `GET ${list} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n`;
-      expect(await converse(service.url, kept + kept, 2)).toMatchObject([{ status: 200 }, { status: 200 }]);
+      expect(await sendRaw(service.url, kept + kept, 2)).toMatchObject([{ status: 200 }, { status: 200 }]);
     });
 
     it('do not care for an upgrade that is not to be had', async () => {
       for (const Upgrade of ['websocket', 'h2c', 'TLS/1.0']) {
         const headers = { Upgrade, Connection: 'Upgrade, HTTP2-Settings', 'HTTP2-Settings': 'AAMAAABk' };
-        const [answer] = await converse(service.url, requestOf('GET', list, headers), 1);
+        const [answer] = await sendRaw(service.url, formatRequest('GET', list, headers), 1);
         expect(answer?.status).toBe(200);
       }
       await refused(400, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
@@ -232,9 +232,9 @@ export function readsOnlyHttp(subject: Subject): void {
       ['chunks', `${chunked}5\r\n{"`, new RegExp(`^${create}$`)],
     ])('of %s is refused with 408, and nothing is written', async (_of, bytes, instance) => {
       const before = await rows();
-      const answers = await converse(hurried.url, bytes);
+      const answers = await sendRaw(hurried.url, bytes);
       expect(answers).toMatchObject([{ status: 408, headers: { connection: 'close' } }]);
-      expect(problemIn(answers[0] as RawAnswer)).toMatchObject({
+      expect(problemIn(answers[0] as RawResponse)).toMatchObject({
         detail: 'The request did not arrive completely in time.',
         instance: expect.stringMatching(instance),
       });
@@ -242,45 +242,45 @@ export function readsOnlyHttp(subject: Subject): void {
     });
 
     it('of a second request is refused too, after the first is answered', async () => {
-      const answers = await converse(hurried.url, head('X-A: b') + head('X-A: b').slice(0, -3));
+      const answers = await sendRaw(hurried.url, head('X-A: b') + head('X-A: b').slice(0, -3));
       expect(answers.map(({ status }) => status)).toEqual([200, 408]);
     });
 
     it('of one who says nothing ends without a word', async () => {
-      const socket = await dial(hurried.url);
-      expect(await answersOn(socket)).toEqual([]);
+      const socket = await openSocket(hurried.url);
+      expect(await readResponses(socket)).toEqual([]);
       expect(socket.bytesRead).toBe(0);
     });
 
     it('of one whose body nobody wants does not change the answer', async () => {
-      const unwanted = requestOf('POST', `${prefix}/nowhere`, { ...json, 'Content-Length': '2' });
-      expect(await converse(hurried.url, unwanted)).toMatchObject([{ status: 404 }]);
+      const unwanted = formatRequest('POST', `${prefix}/nowhere`, { ...json, 'Content-Length': '2' });
+      expect(await sendRaw(hurried.url, unwanted)).toMatchObject([{ status: 404 }]);
     });
   });
 
   describe('targets', () => {
     it('may be a whole URL', async () => {
       const whole = (path: string) => `http://localhost${path}`;
-      expect(await converse(service.url, requestOf('GET', whole(list)), 1)).toMatchObject([{ status: 200 }]);
-      const [answer] = await converse(
+      expect(await sendRaw(service.url, formatRequest('GET', whole(list)), 1)).toMatchObject([{ status: 200 }]);
+      const [answer] = await sendRaw(
         service.url,
-        requestOf('POST', whole(create), json, JSON.stringify(newBody())),
+        formatRequest('POST', whole(create), json, JSON.stringify(newBody())),
         1,
       );
       expect(answer).toMatchObject({ status: 201, headers: { location: expect.stringMatching(`^${list}/`) } });
       for (const server of ['http://localhost', 'HTTPS://localhost:1?x']) {
-        expect(await converse(service.url, requestOf('GET', server), 1)).toMatchObject([{ status: 200 }]);
+        expect(await sendRaw(service.url, formatRequest('GET', server), 1)).toMatchObject([{ status: 200 }]);
       }
-      const elsewhere = await converse(service.url, requestOf('GET', `/http://localhost${list}`), 1);
+      const elsewhere = await sendRaw(service.url, formatRequest('GET', `/http://localhost${list}`), 1);
       expect(elsewhere).toMatchObject([{ status: 404 }]);
-      const [absent] = await converse(service.url, requestOf('GET', whole('/nowhere?x')), 1);
+      const [absent] = await sendRaw(service.url, formatRequest('GET', whole('/nowhere?x')), 1);
       expect(JSON.parse(absent?.body ?? '')).toMatchObject({ status: 404, instance: '/nowhere' });
     });
 
     it('may be the whole server, of OPTIONS', async () => {
-      const [answer] = await converse(service.url, requestOf('OPTIONS', '*'), 1);
+      const [answer] = await sendRaw(service.url, formatRequest('OPTIONS', '*'), 1);
       expect(answer).toMatchObject({ status: 204, headers: { allow: 'GET, HEAD, OPTIONS' } });
-      expect(await converse(service.url, requestOf('GET', '*'), 1)).toMatchObject([{ status: 404 }]);
+      expect(await sendRaw(service.url, formatRequest('GET', '*'), 1)).toMatchObject([{ status: 404 }]);
     });
 
     it('may hold what no URI may; a problem names them by one', async () => {
@@ -289,8 +289,8 @@ export function readsOnlyHttp(subject: Subject): void {
         ['/a|b^c`{d}', '/a%7Cb%5Ec%60%7Bd%7D'],
         ['/a\\b', '/a%5Cb'],
       ]) {
-        const [answer] = await converse(service.url, requestOf('GET', path as string), 1);
-        expect(problemIn(answer as RawAnswer)).toMatchObject({ status: 404, instance });
+        const [answer] = await sendRaw(service.url, formatRequest('GET', path as string), 1);
+        expect(problemIn(answer as RawResponse)).toMatchObject({ status: 404, instance });
       }
     });
   });
@@ -298,24 +298,24 @@ export function readsOnlyHttp(subject: Subject): void {
   describe('methods', () => {
     it('that no server knows are refused with 405 and Allow', async () => {
       for (const method of ['FOO', 'get', 'X-Y', 'POSTS']) {
-        const { headers, problem } = await refused(405, requestOf(method, `${list}?limit=1`));
+        const { headers, problem } = await refused(405, formatRequest(method, `${list}?limit=1`));
         expect(headers.allow).toMatch(/^GET, HEAD, OPTIONS/);
         expect(problem.instance).toBe(list);
       }
-      await refused(404, requestOf('FOO', `${prefix}/nowhere`));
+      await refused(404, formatRequest('FOO', `${prefix}/nowhere`));
     });
 
     it('that no server knows are refused so on a connection that was used before', async () => {
-      const socket = await dial(service.url);
-      socket.write(requestOf('GET', list));
+      const socket = await openSocket(service.url);
+      socket.write(formatRequest('GET', list));
       await once(socket, 'data');
-      socket.write(requestOf('FOO', list));
-      const answers = await answersOn(socket);
+      socket.write(formatRequest('FOO', list));
+      const answers = await readResponses(socket);
       expect(answers).toMatchObject([{ status: 405, headers: { allow: expect.stringContaining('GET') } }]);
     });
 
     it('that no server knows are refused with 400 where their beginning is not known', async () => {
-      const answers = await converse(service.url, requestOf('GET', list) + requestOf('FOO', list));
+      const answers = await sendRaw(service.url, formatRequest('GET', list) + formatRequest('FOO', list));
       expect(answers.map(({ status }) => status)).toEqual([200, 400]);
     });
 
@@ -332,12 +332,12 @@ export function readsOnlyHttp(subject: Subject): void {
       // One type is plain to the fast lane, the other is not.
       for (const type of ['application/json', 'application/json; charset="UTF-8"']) {
         const [head = '', body = ''] = creation({ ...asking, 'Content-Type': type }).split(/(?<=\r\n\r\n)/);
-        const socket = await dial(service.url);
+        const socket = await openSocket(service.url);
         socket.write(head);
         await once(socket, 'readable');
         expect(String(socket.read())).toBe('HTTP/1.1 100 Continue\r\n\r\n');
         socket.write(body);
-        expect(await answersOn(socket, 1)).toMatchObject([{ status: 201 }]);
+        expect(await readResponses(socket, 1)).toMatchObject([{ status: 201 }]);
       }
     });
 
@@ -348,18 +348,18 @@ export function readsOnlyHttp(subject: Subject): void {
         [large, 413],
         [text, 415],
       ] as const) {
-        const answers = await converse(service.url, requestOf('POST', create, headers));
+        const answers = await sendRaw(service.url, formatRequest('POST', create, headers));
         expect(answers).toMatchObject([{ status, headers: { connection: 'close' } }]);
       }
     });
 
     it('of anything else are refused with 417, but in HTTP/1.0, where they mean nothing', async () => {
       for (const Expect of ['milk', '100-continue, milk', 'x-100-continue']) {
-        const [answer] = await converse(service.url, creation({ Expect }), 1);
-        expect(problemIn(answer as RawAnswer)).toMatchObject({ status: 417, instance: create });
+        const [answer] = await sendRaw(service.url, creation({ Expect }), 1);
+        expect(problemIn(answer as RawResponse)).toMatchObject({ status: 417, instance: create });
       }
       const old = creation({ Expect: 'milk' }).replace('HTTP/1.1', 'HTTP/1.0');
-      expect(await converse(service.url, old)).toMatchObject([{ status: 201 }]);
+      expect(await sendRaw(service.url, old)).toMatchObject([{ status: 201 }]);
     });
   });
 
@@ -370,11 +370,11 @@ export function readsOnlyHttp(subject: Subject): void {
       const packed = creation({ 'Content-Encoding': 'gzip' });
       for (const bytes of [whole, packed, `${chunked}5\r\n{"`]) {
         // Its other half still listens.
-        const listening = await dial(service.url);
+        const listening = await openSocket(service.url);
         listening.end(bytes.slice(0, -3));
-        const [answer] = await answersOn(listening);
-        expect(problemIn(answer as RawAnswer)).toMatchObject({ status: 400, instance: create });
-        const gone = await dial(service.url);
+        const [answer] = await readResponses(listening);
+        expect(problemIn(answer as RawResponse)).toMatchObject({ status: 400, instance: create });
+        const gone = await openSocket(service.url);
         gone.write(bytes.slice(0, -3));
         gone.destroy();
       }
@@ -383,18 +383,18 @@ export function readsOnlyHttp(subject: Subject): void {
     });
 
     it('that are too large are refused before they are read', async () => {
-      const declared = requestOf('POST', create, { ...json, 'Content-Length': '1000000000' });
-      const [answer] = await converse(service.url, `${declared}{`, 1);
-      expect(problemIn(answer as RawAnswer)).toMatchObject({ status: 413, instance: create });
+      const declared = formatRequest('POST', create, { ...json, 'Content-Length': '1000000000' });
+      const [answer] = await sendRaw(service.url, `${declared}{`, 1);
+      expect(problemIn(answer as RawResponse)).toMatchObject({ status: 413, instance: create });
     });
 
     it.each([
       ['plain', {}],
       ['packed', { 'Content-Encoding': 'gzip' }],
     ])('that never end are refused, %s, and a moment later cut off', async (_how, headers) => {
-      const socket = await dial(service.url);
-      const answered = answersOn(socket);
-      socket.write(requestOf('POST', create, { ...json, 'Transfer-Encoding': 'chunked', ...headers }));
+      const socket = await openSocket(service.url);
+      const answered = readResponses(socket);
+      socket.write(formatRequest('POST', create, { ...json, 'Transfer-Encoding': 'chunked', ...headers }));
       const packer = createGzip();
       const spaces = Buffer.alloc(65_536, ' ');
       const send = (chunk: Buffer) =>

@@ -103,7 +103,7 @@ export interface LogLine {
 }
 
 /** A log that is kept, not written. */
-export function keepLog(): { logger: Logger; lines: LogLine[] } {
+export function captureLog(): { logger: Logger; lines: LogLine[] } {
   const lines: LogLine[] = [];
   return {
     lines,
@@ -138,7 +138,7 @@ export async function newEnvironment(name: string, port = Number(process.env.TES
 }
 
 /** A connection of the test's own to the database of a service, as its superuser. */
-export async function lookOn(environment: Config): Promise<pg.Client> {
+export async function connectAsSuperuser(environment: Config): Promise<pg.Client> {
   const { POSTGRES_PORT: port, POSTGRES_DB: database } = environment;
   const client = new pg.Client({ host: '127.0.0.1', port, database, user: 'postgres', password: 'postgres' });
   client.on('error', () => undefined);
@@ -149,7 +149,7 @@ export async function lookOn(environment: Config): Promise<pg.Client> {
 /** With all connections to it, also those that a change of the code has lost: mutation testing makes thousands. */
 export async function dropDatabase(environment: Config): Promise<void> {
   // Nobody can drop the one that they are connected to.
-  const client = await lookOn({ ...environment, POSTGRES_DB: 'postgres' });
+  const client = await connectAsSuperuser({ ...environment, POSTGRES_DB: 'postgres' });
   await client.query(`drop database ${environment.POSTGRES_DB} with (force)`);
   await client.end();
 }

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { readContract, type Operation } from '@task-manager/runtime/contract/document';
 import { serve, type TestService } from './harness.ts';
-import { absentId, type Answer, json, newBodies, send, type Subject } from './subject.ts';
+import { unknownId, type TestResponse, json, newBodies, send, type Subject } from './subject.ts';
 
 /** How to ask in another way than the right one. */
 interface Variation {
@@ -13,7 +13,7 @@ interface Variation {
   body?: object;
 }
 
-export function sendsItsHeaders(subject: Subject): void {
+export function testHeaders(subject: Subject): void {
   const { name, create, batch, list, prefix, text } = subject;
   const contract = readContract(new URL(`../../../generated/${name}.yaml`, import.meta.url));
   const newBody = newBodies(subject);
@@ -36,13 +36,13 @@ export function sendsItsHeaders(subject: Subject): void {
   afterAll(() => Promise.all([service.stop(), failing.stop(), exhausted.stop()]));
 
   /** How to be answered with each status, whatever the operation. */
-  const ways: Record<number, (operation: Operation) => Promise<Answer>> = {
+  const ways: Record<number, (operation: Operation) => Promise<TestResponse>> = {
     200: (operation) => ask(operation),
     201: (operation) => ask(operation),
     204: (operation) => ask(operation),
     304: (operation) => ask(operation, { headers: { 'If-None-Match': '*' } }),
     400: (operation) => ask(operation, { query: '?unknown=1' }),
-    404: (operation) => ask(operation, { id: absentId }),
+    404: (operation) => ask(operation, { id: unknownId }),
     406: (operation) => ask(operation, { headers: { Accept: 'text/html' } }),
     409: async (operation) => ask(operation, { body: await subject.conflicts(base) }),
     412: (operation) => ask(operation, { headers: { 'If-Match': '"99"' } }),
@@ -88,7 +88,7 @@ export function sendsItsHeaders(subject: Subject): void {
         const found: unknown[] = [];
         let next: string | undefined = asked;
         while (next) {
-          const { headers, body }: Answer = await send(service.url + next, 'GET');
+          const { headers, body }: TestResponse = await send(service.url + next, 'GET');
           found.push(...(body.items as unknown[]));
           const [, target] = /^<(.*)>; rel="next"$/.exec(String(headers.link)) ?? [];
           expect(target).toBe(body.nextCursor ? `${asked}&cursor=${body.nextCursor as string}` : undefined);
@@ -164,7 +164,7 @@ export function sendsItsHeaders(subject: Subject): void {
     });
   });
 
-  async function ask({ method, path, requestBody }: Operation, variation: Variation = {}): Promise<Answer> {
+  async function ask({ method, path, requestBody }: Operation, variation: Variation = {}): Promise<TestResponse> {
     const { server = service, query = '', headers = {}, body = newBody() } = variation;
     const id = variation.id ?? (path.includes('{') ? await make() : '');
     const given = path === batch ? { items: [body] } : body;

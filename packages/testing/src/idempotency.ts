@@ -1,9 +1,9 @@
 /** `Idempotency-Key`: each service's tests hold it to these promises, for each of its operations that create. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { serve, type TestService } from './harness.ts';
-import { type Answer, json, newBodies, send, type Subject, untilServed } from './subject.ts';
+import { type TestResponse, json, newBodies, send, type Subject, untilServed } from './subject.ts';
 
-export function repeatsSafely(subject: Subject): void {
+export function testIdempotency(subject: Subject): void {
   const { name, create, batch, list, prefix, table, text } = subject;
   const newBody = newBodies(subject);
   const schema = name.replaceAll('-', '_');
@@ -24,14 +24,14 @@ export function repeatsSafely(subject: Subject): void {
     return (await service.db.pool.query(`select from ${table} where ${text} = $1`, [wanted])).rowCount ?? 0;
   }
 
-  function postTo(path: string, key: string, body: object): Promise<Answer> {
+  function postTo(path: string, key: string, body: object): Promise<TestResponse> {
     return send(service.url + path, 'POST', { ...json, 'Idempotency-Key': key }, JSON.stringify(body));
   }
 
-  const isReplayed = ({ headers }: Answer) => headers['idempotent-replayed'];
+  const isReplayed = ({ headers }: TestResponse) => headers['idempotent-replayed'];
 
   describe.each(batch ? [create, batch] : [create])('Idempotency-Key, sent to %s,', (path) => {
-    function post(key: string, body: object, server = prefix): Promise<Answer> {
+    function post(key: string, body: object, server = prefix): Promise<TestResponse> {
       return postTo(server + path, key, path === batch ? { items: [body] } : body);
     }
 

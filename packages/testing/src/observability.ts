@@ -2,12 +2,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DatabaseUnavailable } from '@task-manager/runtime/postgres/database';
 import { pino } from 'pino';
-import { keepLog, listen, serve, type LogLine, type TestService } from './harness.ts';
-import { absentId, json, listingBy, send, type Subject } from './subject.ts';
+import { captureLog, listen, serve, type LogLine, type TestService } from './harness.ts';
+import { unknownId, json, listingBy, send, type Subject } from './subject.ts';
 
-export function canBeWatched(subject: Subject): void {
+export function testObservability(subject: Subject): void {
   const { name, create, list, prefix, listOperation } = subject;
-  const kept = keepLog();
+  const kept = captureLog();
   let service: TestService;
   let base: string;
 
@@ -66,7 +66,7 @@ export function canBeWatched(subject: Subject): void {
     });
 
     it('tells what went wrong: as an error, or as a warning while the database is away', async () => {
-      const failing = keepLog();
+      const failing = captureLog();
       let failure = new Error('a bug');
       const broken = await serve(
         name,
@@ -92,7 +92,7 @@ export function canBeWatched(subject: Subject): void {
     });
 
     it('says of one whom its client left', async () => {
-      const leaving = keepLog();
+      const leaving = captureLog();
       const waiting = await serve(
         name,
         listingBy(subject, async ({ db }) => {
@@ -149,7 +149,7 @@ export function canBeWatched(subject: Subject): void {
       };
       const before = await counts();
       await send(base + list, 'GET');
-      await send(`${base}${list}/${absentId}`, 'GET');
+      await send(`${base}${list}/${unknownId}`, 'GET');
       await send(`${base}/nowhere`, 'GET');
       const after = await counts();
       const more = (labels: string) => (after.get(labels) ?? 0) - (before.get(labels) ?? 0);

@@ -1,11 +1,11 @@
 /** More to do than can be done: each service's tests hold it to these promises. */
 import { describe, expect, it } from '@jest/globals';
-import { keepLog, serve } from './harness.ts';
+import { captureLog, serve } from './harness.ts';
 import { until } from './processes.ts';
-import { answersOn, dial, requestOf } from './raw-http.ts';
+import { readResponses, openSocket, formatRequest } from './raw-http.ts';
 import { json, listingBy, newBodies, open, send, type Subject } from './subject.ts';
 
-export function refusesWhatIsTooMuch(subject: Subject): void {
+export function testOverload(subject: Subject): void {
   const { name, handlers, list, create, body, prefix, table } = subject;
 
   const bodies = newBodies(subject);
@@ -21,7 +21,7 @@ export function refusesWhatIsTooMuch(subject: Subject): void {
         await gate;
         return page;
       });
-      const { logger, lines } = keepLog();
+      const { logger, lines } = captureLog();
       const service = await serve(name, heldBack, { logger });
       const base = service.url + prefix;
       const held = Array.from({ length: 2048 }, () => send(base + list, 'GET'));
@@ -83,9 +83,9 @@ export function refusesWhatIsTooMuch(subject: Subject): void {
       const service = await serve(name, handlers);
       const url = service.url + prefix;
       const whole = JSON.stringify(bodies()).padEnd(1_000_000);
-      const begin = requestOf('POST', prefix + create, json, whole).slice(0, -1);
-      const sockets = await Promise.all(Array.from({ length: 70 }, () => dial(service.url)));
-      const refusals = sockets.map((socket) => answersOn(socket, 1));
+      const begin = formatRequest('POST', prefix + create, json, whole).slice(0, -1);
+      const sockets = await Promise.all(Array.from({ length: 70 }, () => openSocket(service.url)));
+      const refusals = sockets.map((socket) => readResponses(socket, 1));
       for (const socket of sockets) socket.write(begin);
       const first = await Promise.race(refusals);
       expect(first).toMatchObject([{ status: 503, headers: { 'retry-after': '1' } }]);

@@ -6,7 +6,7 @@ import pg from 'pg';
 import { startPostgres, type Postgres } from '@task-manager/dev/embedded-postgres';
 import { until } from './processes.ts';
 
-export class OwnPostgres {
+export class TestPostgres {
   readonly #dataDir: string;
   #server: Postgres;
   #paused: number[] = [];
@@ -16,11 +16,11 @@ export class OwnPostgres {
     this.#server = server;
   }
 
-  static async start(): Promise<OwnPostgres> {
+  static async start(): Promise<TestPostgres> {
     const dataDir = await mkdtemp(join(tmpdir(), 'task-manager-faults-'));
     // Started by root, PostgreSQL runs as another user.
     await chmod(dataDir, 0o755);
-    return new OwnPostgres(dataDir, await startPostgres({ dataDir }));
+    return new TestPostgres(dataDir, await startPostgres({ dataDir }));
   }
 
   get port(): number {
@@ -36,14 +36,14 @@ export class OwnPostgres {
   }
 
   /** Sends its first process a signal (SIGINT is a fast stop, SIGQUIT an immediate one) and waits until it is gone. */
-  async end(signal: 'SIGINT' | 'SIGQUIT' | 'SIGKILL'): Promise<void> {
+  async stop(signal: 'SIGINT' | 'SIGQUIT' | 'SIGKILL'): Promise<void> {
     const pids = await this.#pids();
     signalIfAlive(pids[0] as number, signal);
     await until(() => !pids.some(isAlive));
     await this.#server.closed;
   }
 
-  async startAgain(): Promise<void> {
+  async restart(): Promise<void> {
     this.#server = await startPostgres({ dataDir: this.#dataDir, port: this.port });
   }
 
@@ -58,7 +58,7 @@ export class OwnPostgres {
   }
 
   /** When it next accepts a connection, of `performance.now()`. */
-  async accepts(): Promise<number> {
+  async untilAccepting(): Promise<number> {
     let acceptedAt = 0;
     await until(async () => {
       const client = new pg.Client({ ...this.#superuser, database: 'postgres', connectionTimeoutMillis: 500 });

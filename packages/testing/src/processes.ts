@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '@task-manager/runtime/config';
 
-export interface Process {
+export interface ServiceProcess {
   child: ChildProcess;
   url: string;
   metricsUrl: string;
@@ -16,11 +16,11 @@ export interface Process {
 }
 
 /** Starts a service on the database of this environment, on free ports unless `overrides` names them. */
-export async function runService(
+export async function spawnService(
   name: string,
   environment: Config,
   overrides: Record<string, string | number> = {},
-): Promise<Process> {
+): Promise<ServiceProcess> {
   const ports = { PORT: await freePort(), METRICS_PORT: await freePort() };
   const given = { ...environment, LOG_LEVEL: 'info', ...ports, ...overrides };
   const child = spawn(

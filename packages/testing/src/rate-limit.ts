@@ -3,9 +3,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { countRequests, type RateLimit } from '@task-manager/runtime/http/rate-limit';
 import { serve, type TestService } from './harness.ts';
 import { until } from './processes.ts';
-import { json, newBodies, send, type Answer, type Subject } from './subject.ts';
+import { json, newBodies, send, type TestResponse, type Subject } from './subject.ts';
 
-export function limitsItsClients(subject: Subject): void {
+export function testRateLimit(subject: Subject): void {
   const { name, handlers, create, list, prefix, table } = subject;
   const schema = table.split('.', 1)[0] ?? '';
   const newBody = newBodies(subject);
@@ -32,7 +32,7 @@ export function limitsItsClients(subject: Subject): void {
   /** Behind a proxy that is trusted, as each client that `from` names. */
   const behindProxy = { trustedProxies: ['127.0.0.1'] };
 
-  function ask({ url }: TestService, from?: string, headers: Record<string, string> = {}): Promise<Answer> {
+  function ask({ url }: TestService, from?: string, headers: Record<string, string> = {}): Promise<TestResponse> {
     return send(url + prefix + list, 'GET', { ...headers, ...(from && { 'X-Forwarded-For': from }) });
   }
 
@@ -47,7 +47,7 @@ export function limitsItsClients(subject: Subject): void {
     return found[0]?.count ?? 0;
   }
 
-  function standingOf({ headers }: Answer): { left: number; resetS: number } {
+  function standingOf({ headers }: TestResponse): { left: number; resetS: number } {
     const [, left, resetS] = /^"default";r=(\d+);t=(\d+)$/.exec(String(headers.ratelimit)) ?? [];
     return { left: Number(left), resetS: Number(resetS) };
   }

@@ -2,14 +2,14 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
-export interface RawAnswer {
+export interface RawResponse {
   status: number;
   headers: Record<string, string>;
   body: string;
 }
 
 /** Opens a connection to the service at this address. */
-export async function dial(url: string): Promise<Socket> {
+export async function openSocket(url: string): Promise<Socket> {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
   socket.on('error', () => undefined);
@@ -18,14 +18,14 @@ export async function dial(url: string): Promise<Socket> {
 }
 
 /** Sends these bytes, and reads until the service closes the connection, or until there are as many answers. */
-export async function converse(url: string, bytes: string | Buffer, count = Infinity): Promise<RawAnswer[]> {
-  const socket = await dial(url);
+export async function sendRaw(url: string, bytes: string | Buffer, count = Infinity): Promise<RawResponse[]> {
+  const socket = await openSocket(url);
   socket.write(bytes);
-  return answersOn(socket, count);
+  return readResponses(socket, count);
 }
 
 /** Reads until the service closes the connection, or until there are as many answers; then it is closed from here. */
-export async function answersOn(socket: Socket, count = Infinity): Promise<RawAnswer[]> {
+export async function readResponses(socket: Socket, count = Infinity): Promise<RawResponse[]> {
   let bytes = Buffer.alloc(0);
   socket.on('data', (data: Buffer) => {
     bytes = Buffer.concat([bytes, data]);
@@ -41,7 +41,7 @@ export async function closed(socket: Socket): Promise<void> {
 }
 
 /** A request with its body framed by a length, and a Host. */
-export function requestOf(method: string, path: string, headers: Record<string, string> = {}, body = ''): string {
+export function formatRequest(method: string, path: string, headers: Record<string, string> = {}, body = ''): string {
   const framing = body === '' ? {} : { 'Content-Length': String(Buffer.byteLength(body)) };
   const lines = Object.entries({ Host: 'localhost', ...framing, ...headers }).map(
     ([name, value]) => `${name}: ${value}`,
@@ -50,14 +50,14 @@ export function requestOf(method: string, path: string, headers: Record<string, 
 }
 
 /** The answers that are there to their end. */
-function parse(bytes: Buffer): RawAnswer[] {
+function parse(bytes: Buffer): RawResponse[] {
   const end = bytes.indexOf('\r\n\r\n');
   if (end < 0) return [];
   const [first = '', ...lines] = bytes.toString('latin1', 0, end).split('\r\n');
   const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(first)?.[1]);
   const headers = Object.fromEntries(
     lines.map((line) => [line.split(':', 1)[0]?.toLowerCase(), line.replace(/^.*?: */, '')] as const),
-  ) as RawAnswer['headers'];
+  ) as RawResponse['headers'];
   const length = status < 200 || status === 204 || status === 304 ? 0 : Number(headers['content-length']);
   const begin = end + 4;
   if (bytes.length < begin + length) return [];

@@ -30,7 +30,7 @@ export interface Subject {
   conflicts: (base: string) => Promise<object>;
 }
 
-export interface Answer {
+export interface TestResponse {
   status: number;
   headers: IncomingHttpHeaders;
   text: string;
@@ -48,10 +48,10 @@ export function listingBy(
 }
 
 /** The id of nothing and nobody. */
-export const absentId = '01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70';
+export const unknownId = '01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70';
 
 /** Sends it again when told to, as a client does whom the service had no time for. */
-export async function untilServed(send: () => Promise<Answer>): Promise<Answer> {
+export async function untilServed(send: () => Promise<TestResponse>): Promise<TestResponse> {
   for (;;) {
     const answer = await send();
     if (answer.status !== 503) return answer;
@@ -65,7 +65,7 @@ export async function send(
   method: string,
   headers: Record<string, string> = {},
   body?: string | Buffer,
-): Promise<Answer> {
+): Promise<TestResponse> {
   const res = await open(url, method, headers, body);
   const text = (await buffer(res)).toString();
   const isJson = /json/.test(res.headers['content-type'] ?? '') && text !== '';
@@ -73,7 +73,7 @@ export async function send(
     status: res.statusCode ?? 0,
     headers: res.headers,
     text,
-    body: isJson ? (JSON.parse(text) as Answer['body']) : {},
+    body: isJson ? (JSON.parse(text) as TestResponse['body']) : {},
   };
 }
 

@@ -1,6 +1,6 @@
 /** Assignees with a stub of the user service; follow-users.test.ts runs both services. */
 import { describe, expect, it } from '@jest/globals';
-import { absentId } from '@task-manager/testing/subject';
+import { unknownId } from '@task-manager/testing/subject';
 import { findUsersCursor, insertTasks, moveUsersCursor, unassign, updateTask } from '../src/queries.ts';
 import { alice, bob } from './stub-users.ts';
 import { api, service } from './task-api.ts';
@@ -22,15 +22,15 @@ function problemOf(id: string) {
 describe('unknown assignee', () => {
   it('returns 409 and stores nothing when the assignee of a new task does not exist, also in a batch', async () => {
     const before = await api.GET('/tasks');
-    const { error } = await api.POST('/tasks', { body: { title: 'Buy milk', assigneeId: absentId } });
-    expect(error).toMatchObject(problemOf(absentId));
+    const { error } = await api.POST('/tasks', { body: { title: 'Buy milk', assigneeId: unknownId } });
+    expect(error).toMatchObject(problemOf(unknownId));
     const items = [
       { title: 'Buy milk', assigneeId: bob },
       { title: 'Buy bread' },
-      { title: 'Buy tea', assigneeId: absentId },
+      { title: 'Buy tea', assigneeId: unknownId },
     ];
     const { error: batchError } = await api.POST('/tasks/batch', { body: { items } });
-    expect(batchError).toMatchObject({ ...problemOf(absentId), detail: 'The assignee of a task does not exist.' });
+    expect(batchError).toMatchObject({ ...problemOf(unknownId), detail: 'The assignee of a task does not exist.' });
     expect((await api.GET('/tasks')).data).toEqual(before.data);
   });
 
@@ -39,9 +39,9 @@ describe('unknown assignee', () => {
     const params = { path: { taskId: task.id } };
     const { error } = await api.PATCH('/tasks/{taskId}', {
       params,
-      body: { title: 'Buy bread', assigneeId: absentId },
+      body: { title: 'Buy bread', assigneeId: unknownId },
     });
-    expect(error).toMatchObject(problemOf(absentId));
+    expect(error).toMatchObject(problemOf(unknownId));
     expect((await api.GET('/tasks/{taskId}', { params })).data).toEqual(task);
   });
 });
@@ -77,7 +77,7 @@ describe('unassign', () => {
     const { error } = await api.POST('/tasks', { body: { title: 'Buy milk', assigneeId: alice } });
     expect(error).toMatchObject(problemOf(alice));
     expect(await updateTask(db, unassigned.id, { assigneeId: alice }, null)).toBe('unknown assignee');
-    expect(await updateTask(db, absentId, { assigneeId: alice }, null)).toBe('not found');
+    expect(await updateTask(db, unknownId, { assigneeId: alice }, null)).toBe('not found');
     await db.transaction((transaction) => unassign(transaction, [alice]));
   });
 });

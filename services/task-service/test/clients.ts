@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from '@jest/globals';
 import type pg from 'pg';
-import { absentId, json, send, type Answer } from '@task-manager/testing/subject';
+import { unknownId, json, send, type TestResponse } from '@task-manager/testing/subject';
 import { alice } from './stub-users.ts';
 
 interface TestRequest {
@@ -18,7 +18,7 @@ interface TestRequest {
 
 /** A request and its response; the status is 0 when there was no response. */
 export interface Outcome extends TestRequest {
-  response: Answer;
+  response: TestResponse;
   ms: number;
   /** In the time of `performance.now()`. */
   endedAt: number;
@@ -34,13 +34,13 @@ const kinds = {
     { 'Idempotency-Key': true },
     (title: string) => ({ items: [{ title, assigneeId: alice }] }),
   ],
-  'a GET': ['GET', `/tasks/${absentId}`],
+  'a GET': ['GET', `/tasks/${unknownId}`],
   'a list': ['GET', '/tasks?limit=3'],
   'a list of several statements': ['GET', '/tasks?limit=100&sort=dueDate&label=faults'],
   'a feed': ['GET', '/tasks/feed?cursor=latest'],
-  'a PATCH': ['PATCH', `/tasks/${absentId}`, {}, (title: string) => ({ title })],
-  'a PATCH that assigns': ['PATCH', `/tasks/${absentId}`, {}, () => ({ assigneeId: alice })],
-  'a DELETE': ['DELETE', `/tasks/${absentId}`],
+  'a PATCH': ['PATCH', `/tasks/${unknownId}`, {}, (title: string) => ({ title })],
+  'a PATCH that assigns': ['PATCH', `/tasks/${unknownId}`, {}, () => ({ assigneeId: alice })],
+  'a DELETE': ['DELETE', `/tasks/${unknownId}`],
 } satisfies Record<string, [string, string, object?, ((title: string) => object)?]>;
 
 export type Kind = keyof typeof kinds;
@@ -71,7 +71,7 @@ export async function retryRequest(url: string, request: TestRequest): Promise<O
   }
 }
 
-const noResponse: Answer = { status: 0, headers: {}, text: '', body: {} };
+const noResponse: TestResponse = { status: 0, headers: {}, text: '', body: {} };
 
 /** Sends several requests of every kind at once: more than the pool has connections. */
 export function sendEveryKind(url: string, times = 3): Promise<Outcome[]> {

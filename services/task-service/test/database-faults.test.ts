@@ -7,9 +7,9 @@ import { createLogger } from '@task-manager/runtime/http/log';
 import pg from 'pg';
 import { openFaultProxy, type FaultProxy } from '@task-manager/testing/fault-proxy';
 import { createDatabase } from '@task-manager/dev/embedded-postgres';
-import { lookOn, newEnvironment } from '@task-manager/testing/harness';
-import { OwnPostgres } from '@task-manager/testing/postgres';
-import { freePort, runService, until, untilStatus, type Process } from '@task-manager/testing/processes';
+import { connectAsSuperuser, newEnvironment } from '@task-manager/testing/harness';
+import { TestPostgres } from '@task-manager/testing/postgres';
+import { freePort, spawnService, until, untilStatus, type ServiceProcess } from '@task-manager/testing/processes';
 import {
   sendRequest,
   retryRequest,
@@ -27,14 +27,14 @@ import { serveUsers } from './stub-users.ts';
 
 let users: Awaited<ReturnType<typeof serveUsers>>;
 /** Separate from the PostgreSQL of the other tests, because these tests stop and kill it. */
-let postgres: OwnPostgres;
+let postgres: TestPostgres;
 let environment: Config;
 /** Between the service and PostgreSQL. */
 let proxy: FaultProxy;
-let service: Process;
+let service: ServiceProcess;
 
 beforeAll(async () => {
-  [users, postgres] = await Promise.all([serveUsers(), OwnPostgres.start()]);
+  [users, postgres] = await Promise.all([serveUsers(), TestPostgres.start()]);
   environment = await newEnvironment('task-service', postgres.port);
   proxy = await openFaultProxy(postgres.port);
   service = await run();
@@ -50,26 +50,26 @@ afterAll(async () => {
 });
 
 /** Every process, so that afterAll also kills the processes of a failed test. */
-const started: Process[] = [];
-async function run(overrides: Record<string, string | number> = {}): Promise<Process> {
+const started: ServiceProcess[] = [];
+async function run(overrides: Record<string, string | number> = {}): Promise<ServiceProcess> {
   const variables = {
     POSTGRES_PORT: proxy.port,
     USER_SERVICE_URL: users.url,
     VALIDATE_RESPONSES: 'true',
     ...overrides,
   };
-  const process = await runService('task-service', environment, variables);
+  const process = await spawnService('task-service', environment, variables);
   started.push(process);
   return process;
 }
 
-async function kill({ child, exited }: Process): Promise<void> {
+async function kill({ child, exited }: ServiceProcess): Promise<void> {
   child.kill('SIGKILL');
   await exited;
 }
 
 async function withAdmin<Result>(use: (admin: pg.Client) => Promise<Result>): Promise<Result> {
-  const admin = await lookOn(environment);
+  const admin = await connectAsSuperuser(environment);
   return use(admin).finally(() => admin.end());
 }
 
@@ -106,7 +106,7 @@ async function countLockWaits(): Promise<number> {
   return (await postgres.query(text)).length;
 }
 
-async function poolOf({ metricsUrl }: Process): Promise<Record<string, number>> {
+async function poolOf({ metricsUrl }: ServiceProcess): Promise<Record<string, number>> {
   const metrics = await (await fetch(`${metricsUrl}/metrics`)).text();
   const states = metrics.matchAll(/^pg_pool_connections\{state="(\w+)"\} (\d+)$/gm);
   return Object.fromEntries([...states].map(([, state = '', count]) => [state, Number(count)] as const));
@@ -280,9 +280,9 @@ describe('lost database responses', () => {
 
 describe('PostgreSQL outages', () => {
   const faults: [string, () => Promise<void>, () => Promise<void> | void][] = [
-    ['stopped', () => postgres.end('SIGINT'), () => postgres.startAgain()],
-    ['stopped immediately', () => postgres.end('SIGQUIT'), () => postgres.startAgain()],
-    ['killed', () => postgres.end('SIGKILL'), () => postgres.startAgain()],
+    ['stopped', () => postgres.stop('SIGINT'), () => postgres.restart()],
+    ['stopped immediately', () => postgres.stop('SIGQUIT'), () => postgres.restart()],
+    ['killed', () => postgres.stop('SIGKILL'), () => postgres.restart()],
     [
       'paused',
       () => postgres.pause(),
@@ -300,7 +300,7 @@ describe('PostgreSQL outages', () => {
       const { acceptedAt } = await whileProbingHealth(async () => {
         await begin();
         await untilStatus(503, `${service.url}/health`, 3000);
-        const accepting = postgres.accepts();
+        const accepting = postgres.untilAccepting();
         await end();
         return { acceptedAt: await accepting };
       });

@@ -1,4 +1,4 @@
-import { publishesItsFeed } from '@task-manager/testing/feed';
+import { testFeed } from '@task-manager/testing/feed';
 import { subject } from './subject.ts';
 
-publishesItsFeed(subject);
+testFeed(subject);

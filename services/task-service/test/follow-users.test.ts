@@ -11,16 +11,16 @@ import pg from 'pg';
 import type { paths } from '../../../generated/task-service.d.ts';
 import type { paths as userPaths } from '../../../generated/user-service.d.ts';
 import { newEnvironment } from '@task-manager/testing/harness';
-import { freePort, runService, until, untilStatus, type Process } from '@task-manager/testing/processes';
-import { absentId } from '@task-manager/testing/subject';
+import { freePort, spawnService, until, untilStatus, type ServiceProcess } from '@task-manager/testing/processes';
+import { unknownId } from '@task-manager/testing/subject';
 import { insertTasks, unassign } from '../src/queries.ts';
 
 let taskEnvironment: Config;
 let userEnvironment: Config;
 let userPort: number;
 /** The running processes; a test that kills one replaces it. */
-let replicas: Process[] = [];
-let userService: Process;
+let replicas: ServiceProcess[] = [];
+let userService: ServiceProcess;
 let users: Client<userPaths, 'application/json'>;
 let taskDatabase: pg.Client;
 let userDatabase: pg.Client;
@@ -43,18 +43,18 @@ afterAll(async () => {
 });
 
 /** Every process, so that afterAll also kills the processes of a failed test. */
-const started: Process[] = [];
-async function run(...args: Parameters<typeof runService>): Promise<Process> {
-  const service = await runService(...args);
+const started: ServiceProcess[] = [];
+async function run(...args: Parameters<typeof spawnService>): Promise<ServiceProcess> {
+  const service = await spawnService(...args);
   started.push(service);
   return service;
 }
 
-function runUserService(): Promise<Process> {
+function runUserService(): Promise<ServiceProcess> {
   return run('user-service', userEnvironment, { PORT: userPort });
 }
 
-function runTaskService(port?: string): Promise<Process> {
+function runTaskService(port?: string): Promise<ServiceProcess> {
   const userServiceUrl = `http://127.0.0.1:${userPort}`;
   return run('task-service', taskEnvironment, { USER_SERVICE_URL: userServiceUrl, ...(port && { PORT: port }) });
 }
@@ -70,12 +70,12 @@ async function untilReady(): Promise<void> {
   }
 }
 
-async function kill({ child, exited }: Process): Promise<void> {
+async function kill({ child, exited }: ServiceProcess): Promise<void> {
   child.kill('SIGKILL');
   await exited;
 }
 
-function tasksOf({ url }: Process): Client<paths, 'application/json'> {
+function tasksOf({ url }: ServiceProcess): Client<paths, 'application/json'> {
   return createClient({ baseUrl: url });
 }
 
@@ -83,7 +83,7 @@ function tasksOf({ url }: Process): Client<paths, 'application/json'> {
 let turn = 0;
 function tasks(): Client<paths, 'application/json'> {
   turn += 1;
-  return tasksOf(replicas[turn % replicas.length] as Process);
+  return tasksOf(replicas[turn % replicas.length] as ServiceProcess);
 }
 
 let registered = 0;
@@ -137,11 +137,11 @@ describe('assignees', () => {
 
     const before = await taskDatabase.query('select from task_service.tasks');
     const problem = { status: 409, type: '/problems/unknown-assignee' };
-    const unknown = { title: 'Buy milk', assigneeId: absentId };
+    const unknown = { title: 'Buy milk', assigneeId: unknownId };
     expect((await tasks().POST('/tasks', { body: unknown })).error).toMatchObject(problem);
     const batch = { items: [{ title: 'Buy milk', assigneeId: userId }, unknown] };
     expect((await tasks().POST('/tasks/batch', { body: batch })).error).toMatchObject(problem);
-    const changes = { status: 'done', assigneeId: absentId } as const;
+    const changes = { status: 'done', assigneeId: unknownId } as const;
     expect((await tasks().PATCH('/tasks/{taskId}', { params: { path }, body: changes })).error).toMatchObject(problem);
     expect((await taskDatabase.query('select from task_service.tasks')).rowCount).toBe(before.rowCount);
     expect((await tasks().GET('/tasks/{taskId}', { params: { path } })).data).toEqual(data);
@@ -304,7 +304,7 @@ describe('followUsers', () => {
           await kill(userService);
           userService = await runUserService();
         } else {
-          const killed = replicas[victim] as Process;
+          const killed = replicas[victim] as ServiceProcess;
           await kill(killed);
           replicas[victim] = await runTaskService(new URL(killed.url).port);
         }

@@ -1,4 +1,4 @@
-import { canBeWatched } from '@task-manager/testing/observability';
+import { testObservability } from '@task-manager/testing/observability';
 import { subject } from './subject.ts';
 
-canBeWatched(subject);
+testObservability(subject);

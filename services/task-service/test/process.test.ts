@@ -9,11 +9,11 @@ import { connectionOf } from '@task-manager/runtime/postgres/database';
 import type { Config } from '@task-manager/runtime/config';
 import pg from 'pg';
 import { newEnvironment } from '@task-manager/testing/harness';
-import { freePort, runService, until, untilStatus, type Process } from '@task-manager/testing/processes';
-import { absentId } from '@task-manager/testing/subject';
+import { freePort, spawnService, until, untilStatus, type ServiceProcess } from '@task-manager/testing/processes';
+import { unknownId } from '@task-manager/testing/subject';
 
 let environment: Config;
-let running: Process[] = [];
+let running: ServiceProcess[] = [];
 beforeEach(async () => {
   environment = await newEnvironment('task-service');
 });
@@ -23,13 +23,13 @@ afterEach(async () => {
   running = [];
 });
 
-async function run(overrides: Partial<Record<keyof Config, string>> = {}): Promise<Process> {
-  const started = await runService('task-service', environment, overrides);
+async function run(overrides: Partial<Record<keyof Config, string>> = {}): Promise<ServiceProcess> {
+  const started = await spawnService('task-service', environment, overrides);
   running.push(started);
   return started;
 }
 
-async function createTask({ url }: Process): Promise<Response> {
+async function createTask({ url }: ServiceProcess): Promise<Response> {
   const headers = { 'Content-Type': 'application/json' };
   return fetch(`${url}/tasks`, { method: 'POST', headers, body: '{"title":"Buy milk"}' });
 }
@@ -228,7 +228,7 @@ describe('shutdown', () => {
   });
 
   /** Returns the Connection header of the response; rejects when the connection breaks or the task is not created. */
-  async function post({ url }: Process, agent: Agent): Promise<string | undefined> {
+  async function post({ url }: ServiceProcess, agent: Agent): Promise<string | undefined> {
     const headers = { 'Content-Type': 'application/json' };
     const req = request(`${url}/tasks`, { method: 'POST', agent, headers });
     req.end('{"title":"Buy milk"}');
@@ -261,7 +261,7 @@ describe('shutdown', () => {
   });
 
   /** Sends only the first part of a request. */
-  async function beginRequest({ url }: Process): Promise<void> {
+  async function beginRequest({ url }: ServiceProcess): Promise<void> {
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     socket.on('error', () => undefined);
     socket.write('POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{');
@@ -309,7 +309,7 @@ describe('logs and metrics', () => {
       'Idempotency-Key': 'secret-key',
       'Content-Type': 'application/json',
     };
-    const bodies = [`{"title":"secret-title","assigneeId":"${absentId}"}`, '{"secret-field":1}'];
+    const bodies = [`{"title":"secret-title","assigneeId":"${unknownId}"}`, '{"secret-field":1}'];
     for (const { url } of [service, unauthorized]) {
       for (const body of [...bodies, 'secret-text']) await fetch(`${url}/tasks`, { method: 'POST', headers, body });
       for (const path of ['/tasks?q=secret-search', '/secret?secret-query', '/tasks?limit=secret-limit']) {

@@ -3,18 +3,18 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { newEnvironment } from '@task-manager/testing/harness';
-import { runService, untilStatus, type Process } from '@task-manager/testing/processes';
-import { closed, dial, requestOf } from '@task-manager/testing/raw-http';
+import { spawnService, untilStatus, type ServiceProcess } from '@task-manager/testing/processes';
+import { closed, openSocket, formatRequest } from '@task-manager/testing/raw-http';
 import { json, open, send } from '@task-manager/testing/subject';
 
 // Each test lasts longer than the 8 s limit.
 jest.setTimeout(90_000);
 const count = 500;
 const limitMs = 8000;
-let service: Process;
+let service: ServiceProcess;
 
 beforeEach(async () => {
-  service = await runService('task-service', await newEnvironment('task-service'));
+  service = await spawnService('task-service', await newEnvironment('task-service'));
   await untilStatus(200, `${service.url}/health`);
 });
 afterEach(async () => {
@@ -25,7 +25,7 @@ afterEach(async () => {
 /** Connects 500 clients that send `first` at once, and then `rest` a byte at a time. */
 function connectSlow(first: string, rest = ''): Promise<Socket>[] {
   return Array.from({ length: count }, async () => {
-    const socket = await dial(service.url);
+    const socket = await openSocket(service.url);
     socket.write(first);
     void sendSlowly(socket, rest);
     return socket;
@@ -78,7 +78,7 @@ describe('slow clients', () => {
     const silent = readResponses(connectSlow(''));
     const partialHeaders = readResponses(connectSlow('GET /tasks HTTP/1.1\r\nHost: a\r\nX-Slow: ', 'x'.repeat(100)));
     const partialBodies = readResponses(
-      connectSlow(requestOf('POST', '/tasks', json, body).slice(0, -15), ' '.repeat(14)),
+      connectSlow(formatRequest('POST', '/tasks', json, body).slice(0, -15), ' '.repeat(14)),
     );
     // Other requests, a long poll and an event stream are not affected.
     const done = new AbortController();
@@ -106,7 +106,7 @@ describe('slow clients', () => {
     const path = '/assets/redoc.standalone.js';
     const fullLength = Buffer.byteLength((await send(service.url + path, 'GET')).text);
     const before = await residentMemory();
-    const sockets = await Promise.all(connectSlow(requestOf('GET', path).repeat(5)));
+    const sockets = await Promise.all(connectSlow(formatRequest('GET', path).repeat(5)));
     const reader = await open(service.url + path, 'GET', {});
     let bytes = 0;
     const reading = (async () => {

@@ -1,6 +1,6 @@
 /** The task service as a subject of the shared suites. Importing it starts the stub of the user service. */
 import { afterAll, beforeAll } from '@jest/globals';
-import { absentId, type Subject } from '@task-manager/testing/subject';
+import { unknownId, type Subject } from '@task-manager/testing/subject';
 import { taskHandlers } from '../src/handlers.ts';
 import { createUserClient, UserDirectory } from '../src/user-client.ts';
 import { serveUsers } from './stub-users.ts';
@@ -26,5 +26,5 @@ export const subject: Subject = {
   events: { created: 'task.created', changed: 'task.updated', deleted: 'task.deleted' },
   table: 'task_service.tasks',
   prefix: '',
-  conflicts: async () => ({ title: 'Prepare the review', assigneeId: absentId }),
+  conflicts: async () => ({ title: 'Prepare the review', assigneeId: unknownId }),
 };

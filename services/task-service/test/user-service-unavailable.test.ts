@@ -3,11 +3,11 @@ import { createServer } from 'node:http';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Config } from '@task-manager/runtime/config';
 import { listen, newEnvironment } from '@task-manager/testing/harness';
-import { freePort, runService, untilStatus, type Process } from '@task-manager/testing/processes';
-import { absentId } from '@task-manager/testing/subject';
+import { freePort, spawnService, untilStatus, type ServiceProcess } from '@task-manager/testing/processes';
+import { unknownId } from '@task-manager/testing/subject';
 
 let environment: Config;
-let service: Process;
+let service: ServiceProcess;
 
 beforeAll(async () => {
   environment = await newEnvironment('task-service');
@@ -22,14 +22,14 @@ afterAll(async () => {
 });
 
 /** Every process, so that afterAll also kills the processes of a failed test. */
-const started: Process[] = [];
-async function run(userServiceUrl: string): Promise<Process> {
-  const process = await runService('task-service', environment, { USER_SERVICE_URL: userServiceUrl });
+const started: ServiceProcess[] = [];
+async function run(userServiceUrl: string): Promise<ServiceProcess> {
+  const process = await spawnService('task-service', environment, { USER_SERVICE_URL: userServiceUrl });
   started.push(process);
   return process;
 }
 
-async function kill({ child, exited }: Process): Promise<void> {
+async function kill({ child, exited }: ServiceProcess): Promise<void> {
   child.kill('SIGKILL');
   await exited;
 }
@@ -39,7 +39,7 @@ describe('user service unavailable', () => {
   const post = (body: object) => fetch(`${service.url}/tasks`, { method: 'POST', headers, body: JSON.stringify(body) });
 
   it('returns 503 with Retry-After to assignments and serves the rest when the user service is unreachable', async () => {
-    const rejected = await post({ title: 'Buy milk', assigneeId: absentId });
+    const rejected = await post({ title: 'Buy milk', assigneeId: unknownId });
     expect([rejected.status, rejected.headers.get('Retry-After')]).toEqual([503, '1']);
     expect(await rejected.json()).toMatchObject({ detail: 'The user service cannot be reached.' });
     const created = await post({ title: 'Buy milk' });
@@ -48,8 +48,8 @@ describe('user service unavailable', () => {
     const url = `${service.url}/tasks/${id}`;
     const finish = { method: 'PATCH', headers, body: '{"status":"done","assigneeId":null}' };
     expect((await fetch(url, finish)).status).toBe(200);
-    expect((await fetch(url, { ...finish, body: `{"assigneeId":"${absentId}"}` })).status).toBe(503);
-    expect((await fetch(`${service.url}/tasks?assigneeId=${absentId}`)).status).toBe(200);
+    expect((await fetch(url, { ...finish, body: `{"assigneeId":"${unknownId}"}` })).status).toBe(503);
+    expect((await fetch(`${service.url}/tasks?assigneeId=${unknownId}`)).status).toBe(200);
     expect((await fetch(url, { method: 'DELETE' })).status).toBe(204);
   });
 
@@ -57,7 +57,7 @@ describe('user service unavailable', () => {
     const hanging = createServer(() => undefined);
     const waiting = await run(await listen(hanging));
     await untilStatus(200, `${waiting.url}/health`);
-    const bodies = Array.from({ length: 30 }, () => JSON.stringify({ title: 'Buy milk', assigneeId: absentId }));
+    const bodies = Array.from({ length: 30 }, () => JSON.stringify({ title: 'Buy milk', assigneeId: unknownId }));
     const assigning = bodies.map((body) => fetch(`${waiting.url}/tasks`, { method: 'POST', headers, body }));
     const other = await fetch(`${waiting.url}/tasks`, { method: 'POST', headers, body: '{"title":"Buy milk"}' });
     expect(other.status).toBe(201);

@@ -1,14 +1,14 @@
-import { editsSafely } from '@task-manager/testing/etag';
-import { failsWell } from '@task-manager/testing/failures';
-import { holdsToConventions } from '@task-manager/testing/conventions';
-import { readsOnlyHttp } from '@task-manager/testing/framing';
-import { sendsItsHeaders } from '@task-manager/testing/headers';
-import { repeatsSafely } from '@task-manager/testing/idempotency';
+import { testConditionalRequests } from '@task-manager/testing/etag';
+import { testFailures } from '@task-manager/testing/failures';
+import { testConventions } from '@task-manager/testing/conventions';
+import { testFraming } from '@task-manager/testing/framing';
+import { testHeaders } from '@task-manager/testing/headers';
+import { testIdempotency } from '@task-manager/testing/idempotency';
 import { subject } from './subject.ts';
 
-holdsToConventions(subject);
-failsWell(subject);
-readsOnlyHttp(subject);
-editsSafely(subject);
-repeatsSafely(subject);
-sendsItsHeaders(subject);
+testConventions(subject);
+testFailures(subject);
+testFraming(subject);
+testConditionalRequests(subject);
+testIdempotency(subject);
+testHeaders(subject);
