@@ -1,7 +1,7 @@
 /** Conditional requests and safe edits (RFC 9110 §13), as promises that each service's tests hold it to. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { serve, type TestService } from './harness.ts';
-import { unknownId, type TestResponse, json, newBodies, send, type Subject, untilServed } from './subject.ts';
+import { unknownId, type TestResponse, json, newBodies, send, type Subject, retryWhileUnavailable } from './subject.ts';
 
 export function testConditionalRequests(subject: Subject): void {
   const { name, create, list, prefix, table } = subject;
@@ -115,7 +115,7 @@ export function testConditionalRequests(subject: Subject): void {
       const url = await make();
       const answers = await Promise.all(
         Array.from({ length: 200 }, (_, index) =>
-          untilServed(() => patch(url, { 'If-Match': '"1"' }, { [subject.text]: `Won by ${index}` })),
+          retryWhileUnavailable(() => patch(url, { 'If-Match': '"1"' }, { [subject.text]: `Won by ${index}` })),
         ),
       );
       const statuses = answers.map(({ status }) => status).sort();

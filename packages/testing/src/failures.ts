@@ -1,7 +1,7 @@
 /** What a service answers when something of its own fails: its code, its contract, its database. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { captureLog, serve, type TestService } from './harness.ts';
-import { unknownId, listingBy, send, type Subject } from './subject.ts';
+import { unknownId, withListHandler, send, type Subject } from './subject.ts';
 
 export function testFailures(subject: Subject): void {
   const { name, list, prefix } = subject;
@@ -18,7 +18,7 @@ export function testFailures(subject: Subject): void {
     it('answers a bug with 500, and tells nothing of it but to the log', async () => {
       const { logger, lines } = captureLog();
       const bug = () => Promise.reject(new Error('secret'));
-      const failing = await serve(name, listingBy(subject, bug), { logger });
+      const failing = await serve(name, withListHandler(subject, bug), { logger });
       const answer = await send(failing.url + list, 'GET');
       const detail = 'The service failed. Its log has the cause under this request id.';
       expect(answer).toMatchObject({ status: 500, body: { status: 500, title: 'Internal error', detail } });
@@ -40,7 +40,7 @@ export function testFailures(subject: Subject): void {
       const { logger, lines } = captureLog();
       const failing = await serve(
         name,
-        listingBy(subject, ({ db }) => db.query({ text: `select 'x'::int` })),
+        withListHandler(subject, ({ db }) => db.query({ text: `select 'x'::int` })),
         { logger },
       );
       const detail = 'A value cannot be stored.';
@@ -51,7 +51,7 @@ export function testFailures(subject: Subject): void {
 
     it('closes the connection of a request that it has no problem to answer with, and serves on', async () => {
       const speechless = await serve(name, subject.handlers, {
-        alter: (contract) => ({ ...contract, problems: new Map() }),
+        alterContract: (contract) => ({ ...contract, problems: new Map() }),
       });
       for (const path of [`${list}/${unknownId}`, '/nowhere', `${list}?limit=x`]) {
         await expect(send(speechless.url + path, 'GET')).rejects.toThrow('socket hang up');
@@ -62,7 +62,7 @@ export function testFailures(subject: Subject): void {
 
     it('answers 500 when it has not the problem that it should answer with', async () => {
       const lacking = await serve(name, subject.handlers, {
-        alter: (contract) => ({
+        alterContract: (contract) => ({
           ...contract,
           problems: new Map([...contract.problems].filter(([, { status }]) => status === 500)),
         }),
@@ -96,7 +96,7 @@ export function testFailures(subject: Subject): void {
       const { logger, lines } = captureLog();
       const service = await serve(
         name,
-        listingBy(subject, () => Promise.resolve(answered)),
+        withListHandler(subject, () => Promise.resolve(answered)),
         { logger },
       );
       expect(await send(service.url + list, 'GET')).toMatchObject(whole);

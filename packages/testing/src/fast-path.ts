@@ -35,7 +35,7 @@ export function testFastPath(subject: Subject): void {
 
   beforeAll(async () => {
     fast = await serve(name, subject.handlers);
-    plain = await serve(name, subject.handlers, { fastPath: false, sharing: fast });
+    plain = await serve(name, subject.handlers, { fastPath: false, databaseOf: fast });
     fast.server.on('request', (req, res) => {
       res.once('close', () => {
         seen['openapi' in req ? 'validated' : 'fast'] += 1;

@@ -1,4 +1,4 @@
-/** What the tests of every service need: the real app over HTTP, on a database of its own in a real PostgreSQL. */
+/** Starts a service in the test process: the real app over HTTP, with its own database in a real PostgreSQL. */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
@@ -19,18 +19,17 @@ import { createDatabase } from '@task-manager/dev/embedded-postgres';
 interface Options {
   corsOrigins?: string[];
   fastPath?: boolean;
-  /** Makes another contract of the one that it has. */
-  alter?: (contract: Contract) => Contract;
+  alterContract?: (contract: Contract) => Contract;
   rateLimit?: Partial<RateLimit>;
-  /** Without one nothing is logged. */
+  /** By default nothing is logged. */
   logger?: Logger;
-  /** The service whose database it uses too. */
-  sharing?: TestService;
+  /** Another service to share the database of, as a second replica does. */
+  databaseOf?: TestService;
 }
 
 export interface TestService {
   server: Server;
-  /** Where it listens, without a slash at the end. */
+  /** Without a trailing slash. */
   url: string;
   db: Database;
   health: Health;
@@ -39,25 +38,25 @@ export interface TestService {
   stop(): Promise<void>;
 }
 
-/** Serves `name` as `main.ts` would, every answer held to the contract, on a new and migrated database. */
+/** Starts the service on a new, migrated database, and validates each response against the contract. */
 export async function serve(
   name: string,
   makeHandlers: (health: Health) => object,
   options: Options = {},
 ): Promise<TestService> {
-  const { corsOrigins = ['https://board.example'], fastPath = true, alter } = options;
-  const { rateLimit, sharing } = options;
-  const environment = sharing?.environment ?? (await newEnvironment(name));
+  const { corsOrigins = ['https://board.example'], fastPath = true, alterContract } = options;
+  const { rateLimit, databaseOf } = options;
+  const environment = databaseOf?.environment ?? (await newEnvironment(name));
   const { logger = createLogger(name, environment.LOG_LEVEL) } = options;
   const db = new Database(environment, schemaOf(name), logger);
   const health = new Health();
-  if (!sharing) await prepare(name, environment);
+  if (!databaseOf) await migrateDatabase(name, environment);
   db.isMigrated = true;
   health.reason = undefined;
   const metrics = createMetrics(db);
   const contract = readContract(new URL(`../../../generated/${name}.yaml`, import.meta.url));
   const server = createService({
-    contract: alter?.(contract) ?? contract,
+    contract: alterContract?.(contract) ?? contract,
     handlers: makeHandlers(health),
     db,
     health,
@@ -79,39 +78,13 @@ export async function serve(
     async stop() {
       server.close();
       server.closeAllConnections();
-      if (!sharing) await dropDatabase(environment);
+      if (!databaseOf) await dropDatabase(environment);
       await db.end();
     },
   };
 }
 
-/** A line of the log; of a request that failed it has what was thrown. */
-export interface LogLine {
-  msg: string;
-  level: number;
-  requestId?: string;
-  operation?: string;
-  method?: string;
-  /** Without the query. */
-  path?: string;
-  status?: number;
-  durationMs?: number;
-  /** Whether the client left before its answer. */
-  aborted?: true;
-  rejected?: number;
-  err?: { message: string };
-}
-
-/** A log that is kept, not written. */
-export function captureLog(): { logger: Logger; lines: LogLine[] } {
-  const lines: LogLine[] = [];
-  return {
-    lines,
-    logger: pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line) as LogLine) }),
-  };
-}
-
-/** The environment of a service whose database is new and empty, but for its schema: in the PostgreSQL of all tests, or at `port`. */
+/** Creates a database with an empty schema, by default in the PostgreSQL that all tests share, and returns its config. */
 export async function newEnvironment(name: string, port = Number(process.env.TEST_POSTGRES_PORT)): Promise<Config> {
   const database = `test_${randomUUID().replaceAll('-', '')}`;
   const role = schemaOf(name);
@@ -137,28 +110,11 @@ export async function newEnvironment(name: string, port = Number(process.env.TES
   };
 }
 
-/** A connection of the test's own to the database of a service, as its superuser. */
-export async function connectAsSuperuser(environment: Config): Promise<pg.Client> {
-  const { POSTGRES_PORT: port, POSTGRES_DB: database } = environment;
-  const client = new pg.Client({ host: '127.0.0.1', port, database, user: 'postgres', password: 'postgres' });
-  client.on('error', () => undefined);
-  await client.connect();
-  return client;
-}
-
-/** With all connections to it, also those that a change of the code has lost: mutation testing makes thousands. */
-export async function dropDatabase(environment: Config): Promise<void> {
-  // Nobody can drop the one that they are connected to.
-  const client = await connectAsSuperuser({ ...environment, POSTGRES_DB: 'postgres' });
-  await client.query(`drop database ${environment.POSTGRES_DB} with (force)`);
-  await client.end();
-}
-
 function schemaOf(name: string): string {
   return name.replaceAll('-', '_');
 }
 
-export async function prepare(name: string, environment: Config): Promise<void> {
+async function migrateDatabase(name: string, environment: Config): Promise<void> {
   const client = new pg.Client(connectionOf(environment));
   await client.connect();
   const schema = schemaOf(name);
@@ -173,4 +129,48 @@ export async function listen(server: Server): Promise<string> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** Closes leaked connections too: mutation testing makes thousands. */
+export async function dropDatabase(environment: Config): Promise<void> {
+  // PostgreSQL cannot drop the database of the connection.
+  const client = await connectAsSuperuser({ ...environment, POSTGRES_DB: 'postgres' });
+  await client.query(`drop database ${environment.POSTGRES_DB} with (force)`);
+  await client.end();
+}
+
+/** Connects to the database of a service outside its pool. */
+export async function connectAsSuperuser(environment: Config): Promise<pg.Client> {
+  const { POSTGRES_PORT: port, POSTGRES_DB: database } = environment;
+  const client = new pg.Client({ host: '127.0.0.1', port, database, user: 'postgres', password: 'postgres' });
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
+}
+
+/** A line of the log. */
+export interface LogLine {
+  msg: string;
+  level: number;
+  requestId?: string;
+  operation?: string;
+  method?: string;
+  /** Without the query string. */
+  path?: string;
+  status?: number;
+  durationMs?: number;
+  /** Present when the client disconnected before the end of the response. */
+  aborted?: true;
+  rejected?: number;
+  /** The error that a failed request threw. */
+  err?: { message: string };
+}
+
+/** A logger that collects its lines instead of writing them. */
+export function captureLog(): { logger: Logger; lines: LogLine[] } {
+  const lines: LogLine[] = [];
+  return {
+    lines,
+    logger: pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line) as LogLine) }),
+  };
 }

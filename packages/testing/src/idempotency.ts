@@ -1,7 +1,7 @@
 /** `Idempotency-Key`: each service's tests hold it to these promises, for each of its operations that create. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { serve, type TestService } from './harness.ts';
-import { type TestResponse, json, newBodies, send, type Subject, untilServed } from './subject.ts';
+import { type TestResponse, json, newBodies, send, type Subject, retryWhileUnavailable } from './subject.ts';
 
 export function testIdempotency(subject: Subject): void {
   const { name, create, batch, list, prefix, table, text } = subject;
@@ -99,7 +99,7 @@ export function testIdempotency(subject: Subject): void {
 
     it('lets 50 at once do it once', async () => {
       const [key, body] = [newKey(), newBody()];
-      const answers = await Promise.all(Array.from({ length: 50 }, () => untilServed(() => post(key, body))));
+      const answers = await Promise.all(Array.from({ length: 50 }, () => retryWhileUnavailable(() => post(key, body))));
       const created = answers.filter(({ status }) => status === 201);
       expect(created.filter((answer) => !isReplayed(answer)).length).toBe(1);
       expect(new Set(created.map(({ text }) => text)).size).toBe(1);
@@ -113,7 +113,7 @@ export function testIdempotency(subject: Subject): void {
     it('lets one of several different requests have a key that all send at once', async () => {
       const key = newKey();
       const bodies = Array.from({ length: 10 }, () => newBody());
-      const answers = await Promise.all(bodies.map((body) => untilServed(() => post(key, body))));
+      const answers = await Promise.all(bodies.map((body) => retryWhileUnavailable(() => post(key, body))));
       const statuses = answers.map(({ status }) => status).sort();
       expect(statuses.filter((status) => status === 201).length).toBe(1);
       expect(statuses.every((status) => [201, 409, 422].includes(status))).toBe(true);

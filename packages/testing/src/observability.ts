@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DatabaseUnavailable } from '@task-manager/runtime/postgres/database';
 import { pino } from 'pino';
 import { captureLog, listen, serve, type LogLine, type TestService } from './harness.ts';
-import { unknownId, json, listingBy, send, type Subject } from './subject.ts';
+import { unknownId, json, withListHandler, send, type Subject } from './subject.ts';
 
 export function testObservability(subject: Subject): void {
   const { name, create, list, prefix, listOperation } = subject;
@@ -70,7 +70,7 @@ export function testObservability(subject: Subject): void {
       let failure = new Error('a bug');
       const broken = await serve(
         name,
-        listingBy(subject, () => Promise.reject(failure)),
+        withListHandler(subject, () => Promise.reject(failure)),
         { logger: failing.logger },
       );
       await send(broken.url + list, 'GET');
@@ -95,7 +95,7 @@ export function testObservability(subject: Subject): void {
       const leaving = captureLog();
       const waiting = await serve(
         name,
-        listingBy(subject, async ({ db }) => {
+        withListHandler(subject, async ({ db }) => {
           await db.query({ text: 'select pg_sleep(0.3)' });
           return { status: 200, body: { items: [], nextCursor: null } };
         }),

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { captureLog, serve } from './harness.ts';
 import { until } from './processes.ts';
 import { readResponses, openSocket, formatRequest } from './raw-http.ts';
-import { json, listingBy, newBodies, open, send, type Subject } from './subject.ts';
+import { json, withListHandler, newBodies, open, send, type Subject } from './subject.ts';
 
 export function testOverload(subject: Subject): void {
   const { name, handlers, list, create, body, prefix, table } = subject;
@@ -16,7 +16,7 @@ export function testOverload(subject: Subject): void {
       let release: () => void = () => undefined;
       const gate = new Promise<void>((resolve) => (release = resolve));
       let begun = 0;
-      const heldBack = listingBy(subject, async () => {
+      const heldBack = withListHandler(subject, async () => {
         begun++;
         await gate;
         return page;

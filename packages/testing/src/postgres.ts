@@ -1,4 +1,4 @@
-/** A PostgreSQL of a test's own, to be mistreated: stopped, killed, paused, and started again on the same data and port. */
+/** A PostgreSQL for one test file that can be stopped, killed, paused, and restarted on the same data and port. */
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ export class TestPostgres {
 
   static async start(): Promise<TestPostgres> {
     const dataDir = await mkdtemp(join(tmpdir(), 'task-manager-faults-'));
-    // Started by root, PostgreSQL runs as another user.
+    // As root, PostgreSQL starts as another user, and that user reads the folder.
     await chmod(dataDir, 0o755);
     return new TestPostgres(dataDir, await startPostgres({ dataDir }));
   }
@@ -27,7 +27,7 @@ export class TestPostgres {
     return this.#server.port;
   }
 
-  /** Runs one statement as the superuser, over a connection of its own. */
+  /** Runs one statement as the superuser, on a new connection. */
   async query(text: string, database = 'postgres'): Promise<Record<string, unknown>[]> {
     const client = new pg.Client({ ...this.#superuser, database });
     await client.connect();
@@ -35,7 +35,7 @@ export class TestPostgres {
     return rows;
   }
 
-  /** Sends its first process a signal (SIGINT is a fast stop, SIGQUIT an immediate one) and waits until it is gone. */
+  /** Signals the postmaster (SIGINT is a fast stop, SIGQUIT an immediate one) and waits until all its processes exit. */
   async stop(signal: 'SIGINT' | 'SIGQUIT' | 'SIGKILL'): Promise<void> {
     const pids = await this.#pids();
     signalIfAlive(pids[0] as number, signal);
@@ -47,7 +47,7 @@ export class TestPostgres {
     this.#server = await startPostgres({ dataDir: this.#dataDir, port: this.port });
   }
 
-  /** Stops every process of it, as a machine does that has no memory left. */
+  /** Freezes every process, as a machine that has run out of memory does. */
   async pause(): Promise<void> {
     this.#paused = await this.#pids();
     for (const pid of this.#paused) signalIfAlive(pid, 'SIGSTOP');
@@ -57,7 +57,7 @@ export class TestPostgres {
     for (const pid of this.#paused.splice(0)) signalIfAlive(pid, 'SIGCONT');
   }
 
-  /** When it next accepts a connection, of `performance.now()`. */
+  /** Waits until a connection succeeds, and returns the time of `performance.now()`. */
   async untilAccepting(): Promise<number> {
     let acceptedAt = 0;
     await until(async () => {
@@ -85,11 +85,11 @@ export class TestPostgres {
     return { host, port, user, password };
   }
 
-  /** Of all its processes, the first of them first. */
+  /** The postmaster first. */
   async #pids(): Promise<number[]> {
     const rows = await this.query('select pid from pg_stat_activity where pid <> pg_backend_pid()');
-    const first = parseInt(await readFile(join(this.#server.dataDir, 'postmaster.pid'), 'utf8'));
-    return [first, ...rows.map(({ pid }) => Number(pid))];
+    const postmaster = parseInt(await readFile(join(this.#server.dataDir, 'postmaster.pid'), 'utf8'));
+    return [postmaster, ...rows.map(({ pid }) => Number(pid))];
   }
 }
 

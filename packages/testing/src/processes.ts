@@ -1,4 +1,4 @@
-/** Built services as processes, as an orchestrator runs them. */
+/** Starts built services as processes, as an orchestrator does. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
@@ -11,11 +11,11 @@ export interface ServiceProcess {
   url: string;
   metricsUrl: string;
   exited: Promise<number | null>;
-  /** What it has written to standard output and standard error. */
+  /** Standard output and standard error so far. */
   output(): string;
 }
 
-/** Starts a service on the database of this environment, on free ports unless `overrides` names them. */
+/** Starts a service with this environment, on free ports unless `overrides` sets them. */
 export async function spawnService(
   name: string,
   environment: Config,
@@ -50,7 +50,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Asks until the answer has the status; fails after the time. */
+/** Sends GET requests until a response has the status; throws after the timeout. */
 export async function untilStatus(status: number, url: string, timeoutMs = 25_000): Promise<Response> {
   let response: Response | undefined;
   await until(async () => (response = await fetch(url).catch(() => undefined))?.status === status, timeoutMs);

@@ -24,7 +24,7 @@ export function testRateLimit(subject: Subject): void {
   });
 
   async function start(rateLimit: Partial<RateLimit>): Promise<TestService> {
-    const replica = await serve(name, handlers, { rateLimit, sharing: free });
+    const replica = await serve(name, handlers, { rateLimit, databaseOf: free });
     replicas.push(replica);
     return replica;
   }

@@ -1,4 +1,4 @@
-/** HTTP byte by byte, for what no client library would send. */
+/** HTTP over a plain socket, for requests that no client library sends. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
@@ -8,7 +8,6 @@ export interface RawResponse {
   body: string;
 }
 
-/** Opens a connection to the service at this address. */
 export async function openSocket(url: string): Promise<Socket> {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
@@ -17,14 +16,14 @@ export async function openSocket(url: string): Promise<Socket> {
   return socket;
 }
 
-/** Sends these bytes, and reads until the service closes the connection, or until there are as many answers. */
+/** Sends bytes on a new connection, and reads until the service closes it or has sent `count` responses. */
 export async function sendRaw(url: string, bytes: string | Buffer, count = Infinity): Promise<RawResponse[]> {
   const socket = await openSocket(url);
   socket.write(bytes);
   return readResponses(socket, count);
 }
 
-/** Reads until the service closes the connection, or until there are as many answers; then it is closed from here. */
+/** Reads until the service closes the connection, or closes it after `count` responses. */
 export async function readResponses(socket: Socket, count = Infinity): Promise<RawResponse[]> {
   let bytes = Buffer.alloc(0);
   socket.on('data', (data: Buffer) => {
@@ -35,12 +34,12 @@ export async function readResponses(socket: Socket, count = Infinity): Promise<R
   return parse(bytes);
 }
 
-/** Resolves when a connection is closed, in whatever way. */
+/** Resolves when the connection is closed by either side, or has failed. */
 export async function closed(socket: Socket): Promise<void> {
   if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
 }
 
-/** A request with its body framed by a length, and a Host. */
+/** Adds a Host, and a Content-Length for the body. */
 export function formatRequest(method: string, path: string, headers: Record<string, string> = {}, body = ''): string {
   const framing = body === '' ? {} : { 'Content-Length': String(Buffer.byteLength(body)) };
   const lines = Object.entries({ Host: 'localhost', ...framing, ...headers }).map(
@@ -49,7 +48,7 @@ export function formatRequest(method: string, path: string, headers: Record<stri
   return `${[`${method} ${path} HTTP/1.1`, ...lines].join('\r\n')}\r\n\r\n${body}`;
 }
 
-/** The answers that are there to their end. */
+/** The complete responses in these bytes. */
 function parse(bytes: Buffer): RawResponse[] {
   const end = bytes.indexOf('\r\n\r\n');
   if (end < 0) return [];

@@ -1,4 +1,4 @@
-/** A service under the conventions that every service follows, and how its tests send requests to it. */
+/** The service under test, and helpers that send requests to it. */
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -6,27 +6,27 @@ import type { Queryable } from '@task-manager/runtime/postgres/database';
 import type { Health } from '@task-manager/runtime/http/health';
 
 export interface Subject {
-  /** The service, and what makes its handlers. */
+  /** The folder in `services/`. */
   name: string;
   handlers: (health: Health) => Record<string, unknown>;
-  /** A path that creates by POST, a body that it takes, and the name of one of its texts. */
+  /** The path of the POST operation that creates a resource, a valid body, and the name of a text field in it. */
   create: string;
   body: Record<string, string>;
   text: string;
-  /** What the fields of the body are that may be left out, when they are. */
+  /** The defaults of the optional fields. */
   defaults: object;
-  /** A path that creates many by POST of `{ items }`, if there is one. */
+  /** The path of the POST operation that creates many resources from `{ items }`. */
   batch?: string;
-  /** A path that lists by GET, and the operation behind it. What was created lies below it, and so does the feed. */
+  /** The path of the GET operation that lists the resources. Each resource and the feed are below it. */
   list: string;
   listOperation: string;
-  /** What the feed says when one was created, changed and deleted. */
+  /** The event types of the feed. */
   events: { created: string; changed: string; deleted: string };
-  /** The table that it writes. */
+  /** With its schema. */
   table: string;
-  /** The prefix that the service has outside. */
+  /** The base path behind the gateway. */
   prefix: string;
-  /** Makes a body that conflicts with what there is. */
+  /** Makes a body that the service rejects with 409. */
   conflicts: (base: string) => Promise<object>;
 }
 
@@ -39,27 +39,27 @@ export interface TestResponse {
 
 export const json = { 'Content-Type': 'application/json' };
 
-/** Handlers of which the one that lists does this. */
-export function listingBy(
+/** Replaces the handler of the list operation. */
+export function withListHandler(
   { handlers, listOperation }: Subject,
   handle: (request: { db: Queryable }) => Promise<object>,
 ) {
   return (health: Health) => ({ ...handlers(health), [listOperation]: handle });
 }
 
-/** The id of nothing and nobody. */
+/** A valid id that no resource has. */
 export const unknownId = '01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70';
 
-/** Sends it again when told to, as a client does whom the service had no time for. */
-export async function untilServed(send: () => Promise<TestResponse>): Promise<TestResponse> {
+/** Retries after `Retry-After` for as long as the service returns 503. */
+export async function retryWhileUnavailable(send: () => Promise<TestResponse>): Promise<TestResponse> {
   for (;;) {
-    const answer = await send();
-    if (answer.status !== 503) return answer;
-    await sleep(Number(answer.headers['retry-after']) * 1000);
+    const response = await send();
+    if (response.status !== 503) return response;
+    await sleep(Number(response.headers['retry-after']) * 1000);
   }
 }
 
-/** Sends one request as it is given; `fetch` would mend some of it. */
+/** Sends a request unchanged: `fetch` would correct some of them. */
 export async function send(
   url: string,
   method: string,
@@ -77,7 +77,7 @@ export async function send(
   };
 }
 
-/** Sends one request; whoever reads the answer may leave before its end. */
+/** Sends a request; the caller may close the response before its end. */
 export async function open(
   url: string,
   method: string,
@@ -91,11 +91,11 @@ export async function open(
   });
 }
 
-/** Bodies that differ from all before, in their text and in what nobody else may have. */
+/** Makes bodies with a new text, and a new email where the body has one. */
 export function newBodies({ body, text }: Subject): () => Record<string, string> {
-  let made = 0;
+  let count = 0;
   return () => {
-    made += 1;
-    return { ...body, [text]: `Number ${made}`, ...(body.email && { email: `${made}.${body.email}` }) };
+    count += 1;
+    return { ...body, [text]: `Number ${count}`, ...(body.email && { email: `${count}.${body.email}` }) };
   };
 }

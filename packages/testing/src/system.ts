@@ -1,4 +1,4 @@
-/** The commands that serve on a port until they are stopped: the whole system, the sandbox, the mock. */
+/** Starts the whole system, the sandbox or the mock as a process. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
@@ -10,15 +10,15 @@ import { findPort } from '@task-manager/dev/system';
 
 export interface System {
   port: number;
-  /** Of the gateway, without a slash at the end. */
+  /** Of the gateway, without a trailing slash. */
   url: string;
   stop(): Promise<void>;
 }
 
-/** The system as `npm start` runs it, on an empty database. Resolves when both services can serve, as the others do. */
+/** `npm start` on an empty database. Resolves when both services are ready. */
 export async function startSystem(): Promise<System> {
   const data = await mkdtemp(join(tmpdir(), 'task-manager-system-'));
-  // Started by root, PostgreSQL runs as another user.
+  // As root, PostgreSQL starts as another user, and that user reads the folder.
   await chmod(data, 0o755);
   const system = await run('start', { POSTGRES_HOST: undefined, DATA_DIR: data });
   return {
@@ -30,7 +30,7 @@ export async function startSystem(): Promise<System> {
   };
 }
 
-/** `npm run sandbox`: the same with the examples of the contracts in it. */
+/** `npm run sandbox`: the system with the examples of the contracts as data. */
 export const startSandbox = () => run('sandbox');
 
 /** `npm run mock`. */
@@ -45,7 +45,7 @@ async function run(script: string, environment: NodeJS.ProcessEnv = {}): Promise
   const ended = once(child, 'exit');
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
-  // What it says when it has started.
+  // The last line that the command prints on start.
   while (!output.includes('Ctrl-C stops')) {
     if (child.exitCode !== null) throw new Error(`${script} ended: ${output}`);
     await sleep(50);

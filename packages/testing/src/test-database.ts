@@ -1,4 +1,4 @@
-/** Jest's global set-up: a throw-away PostgreSQL for the tests of one package; each test file makes its own database. */
+/** Jest's global setup: a temporary PostgreSQL for the tests of one package. Each test file creates its own database. */
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,15 +10,15 @@ let postgres: Postgres;
 
 export default async function setUp(): Promise<void> {
   dataDir = await mkdtemp(join(tmpdir(), 'task-manager-test-'));
-  // Started by root, PostgreSQL runs as another user.
+  // As root, PostgreSQL starts as another user, and that user reads the folder.
   await chmod(dataDir, 0o755);
   postgres = await startPostgres({ dataDir });
-  // Roles are the server's, not a database's: made here, test files need not race for them.
+  // Roles belong to the whole server: test files that create them would race.
   await createDatabase(postgres, 'task_manager', services);
   process.env.TEST_POSTGRES_PORT = String(postgres.port);
 }
 
-/** The matching tear-down; jest wants it in a file of its own. */
+/** Jest's global teardown, which must be the default export of another file. */
 export async function tearDown(): Promise<void> {
   await postgres.stop();
   await rm(dataDir, { recursive: true, force: true });
