@@ -1,4 +1,4 @@
-/** What a service answers when something of its own fails: its code, its contract, its database. */
+/** Proves how a service responds when its code, its contract or its database fails. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { captureLog, serve, type TestService } from './harness.ts';
 import { unknownId, withListHandler, send, type Subject } from './subject.ts';
@@ -14,17 +14,17 @@ export function testFailures(subject: Subject): void {
   });
   afterAll(() => service.stop());
 
-  describe('faults', () => {
-    it('answers a bug with 500, and tells nothing of it but to the log', async () => {
+  describe('failures', () => {
+    it('returns 500 and reveals the cause only in the log when a handler throws', async () => {
       const { logger, lines } = captureLog();
       const bug = () => Promise.reject(new Error('secret'));
       const failing = await serve(name, withListHandler(subject, bug), { logger });
-      const answer = await send(failing.url + list, 'GET');
+      const response = await send(failing.url + list, 'GET');
       const detail = 'The service failed. Its log has the cause under this request id.';
-      expect(answer).toMatchObject({ status: 500, body: { status: 500, title: 'Internal error', detail } });
-      expect(answer.text).not.toMatch(/secret|Error:|\.ts/);
+      expect(response).toMatchObject({ status: 500, body: { status: 500, title: 'Internal error', detail } });
+      expect(response.text).not.toMatch(/secret|Error:|\.ts/);
       expect((await send(`${failing.url}/health`, 'GET')).status).toBe(200);
-      const { requestId } = answer.body;
+      const { requestId } = response.body;
       expect(lines).toContainEqual(
         expect.objectContaining({
           level: 50,
@@ -36,7 +36,7 @@ export function testFailures(subject: Subject): void {
       await failing.stop();
     });
 
-    it('refuses with 400 a value that only the database finds wrong, and does not take it for a fault', async () => {
+    it('returns 400 and logs no error when only the database rejects a value', async () => {
       const { logger, lines } = captureLog();
       const failing = await serve(
         name,
@@ -49,93 +49,99 @@ export function testFailures(subject: Subject): void {
       await failing.stop();
     });
 
-    it('closes the connection of a request that it has no problem to answer with, and serves on', async () => {
-      const speechless = await serve(name, subject.handlers, {
+    it('closes the connection and keeps serving when the contract has no problems at all', async () => {
+      const withoutProblems = await serve(name, subject.handlers, {
         alterContract: (contract) => ({ ...contract, problems: new Map() }),
       });
       for (const path of [`${list}/${unknownId}`, '/nowhere', `${list}?limit=x`]) {
-        await expect(send(speechless.url + path, 'GET')).rejects.toThrow('socket hang up');
-        expect((await send(`${speechless.url}/health`, 'GET')).status).toBe(200);
+        await expect(send(withoutProblems.url + path, 'GET')).rejects.toThrow('socket hang up');
+        expect((await send(`${withoutProblems.url}/health`, 'GET')).status).toBe(200);
       }
-      await speechless.stop();
+      await withoutProblems.stop();
     });
 
-    it('answers 500 when it has not the problem that it should answer with', async () => {
-      const lacking = await serve(name, subject.handlers, {
+    it('returns 500 when the contract lacks the problem of a status', async () => {
+      const withOneProblem = await serve(name, subject.handlers, {
         alterContract: (contract) => ({
           ...contract,
           problems: new Map([...contract.problems].filter(([, { status }]) => status === 500)),
         }),
       });
       for (const path of [`${list}/${unknownId}`, '/nowhere', `${list}?limit=x`]) {
-        expect(await send(lacking.url + path, 'GET')).toMatchObject({ status: 500, body: { title: 'Internal error' } });
+        expect(await send(withOneProblem.url + path, 'GET')).toMatchObject({
+          status: 500,
+          body: { title: 'Internal error' },
+        });
       }
-      await lacking.stop();
+      await withOneProblem.stop();
     });
 
-    it('answers 500 rather than leave the contract, when answers are held to it', async () => {
-      const whole = { status: 200, body: { items: [], nextCursor: null } };
-      const pageless = { status: 200, headers: { ETag: '"1"' } };
-      const straying: Record<string, [answer: object, fault: RegExp]> = {
-        'another body': [
-          { ...whole, body: { items: [{ id: 1 }], nextCursor: null } },
+    it('returns 500 when the response does not match the contract', async () => {
+      const valid = { status: 200, body: { items: [], nextCursor: null } };
+      const withoutBody = { status: 200, headers: { ETag: '"1"' } };
+      const invalid: Record<string, [result: object, violation: RegExp]> = {
+        'an invalid body': [
+          { ...valid, body: { items: [{ id: 1 }], nextCursor: null } },
           /^the body\/items\/0 must have required property '\w+', .* the body\/items\/0\/id must be string$/,
         ],
-        'a field more': [{ ...whole, body: { ...whole.body, more: 1 } }, /^the body must NOT have additional prop/],
-        'no body': [pageless, /^the media type \(none\) is not declared$/],
+        'an undeclared field': [
+          { ...valid, body: { ...valid.body, more: 1 } },
+          /^the body must NOT have additional prop/,
+        ],
+        'no body': [withoutBody, /^the media type \(none\) is not declared$/],
         'no body and no ETag': [{ status: 200 }, /^ETag is missing; the media type \(none\) is not declared$/],
-        'another status': [{ status: 418, body: {} }, new RegExp(`^${subject.listOperation} has no 418$`)],
-        'a header more': [{ ...whole, headers: { Location: '/tasks/1' } }, /^Location is not declared$/],
-        'another header': [{ ...whole, headers: { Link: 'none' } }, /^Link must match pattern/],
-        'another problem': [
+        'an undeclared status': [{ status: 418, body: {} }, new RegExp(`^${subject.listOperation} has no 418$`)],
+        'an undeclared header': [{ ...valid, headers: { Location: '/tasks/1' } }, /^Location is not declared$/],
+        'an invalid header': [{ ...valid, headers: { Link: 'none' } }, /^Link must match pattern/],
+        'an invalid problem': [
           { status: 400, problem: { detail: 'x'.repeat(2001) } },
           /^the body\/detail must NOT have more/,
         ],
       };
-      let answered: object = whole;
+      let result: object = valid;
       const { logger, lines } = captureLog();
       const service = await serve(
         name,
-        withListHandler(subject, () => Promise.resolve(answered)),
+        withListHandler(subject, () => Promise.resolve(result)),
         { logger },
       );
-      expect(await send(service.url + list, 'GET')).toMatchObject(whole);
-      for (const [how, [answer, fault]] of Object.entries(straying)) {
-        answered = answer;
+      expect(await send(service.url + list, 'GET')).toMatchObject(valid);
+      for (const [label, [invalidResult, violation]] of Object.entries(invalid)) {
+        result = invalidResult;
         const { status, headers, body } = await send(service.url + list, 'GET');
         const detail = 'The response did not match the contract.';
-        expect({ how, status, ...body }).toMatchObject({ status: 500, title: 'Internal error', detail });
-        const [, said] = /^the response breaks the contract: (.*)/.exec(lines.at(-1)?.err?.message ?? '') ?? [];
-        expect(said).toMatch(fault);
+        expect({ label, status, ...body }).toMatchObject({ status: 500, title: 'Internal error', detail });
+        const [, violations] = /^the response breaks the contract: (.*)/.exec(lines.at(-1)?.err?.message ?? '') ?? [];
+        expect(violations).toMatch(violation);
         expect(headers).toMatchObject({ 'content-type': expect.stringContaining('problem+json') });
         for (const header of ['location', 'link', 'etag']) expect(headers).not.toHaveProperty(header);
       }
-      // One that it could not even write.
-      answered = { status: 409, problem: { detail: 'a conflict' } };
+      // A problem that the operation does not declare.
+      result = { status: 409, problem: { detail: 'a conflict' } };
       expect(await send(service.url + list, 'GET')).toMatchObject({ status: 500, body: { title: 'Internal error' } });
       await service.stop();
     });
 
     it.each([
-      ['is away', { port: 1 }],
-      ['refuses the service', { database: 'nowhere' }],
-    ])('answers 503 with Retry-After while the database %s, and serves again by itself', async (_how, wrong) => {
+      ['does not accept connections', { port: 1 }],
+      ['rejects the service', { database: 'nowhere' }],
+    ])('returns 503 with Retry-After while the database %s, and recovers', async (_label, options) => {
       const { pool } = service.db;
-      const right = { ...pool.options };
+      const original = { ...pool.options };
       await service.db.pool.query('select');
-      Object.assign(pool.options, wrong);
+      Object.assign(pool.options, options);
       await closeIdle();
       expect(await send(base + list, 'GET')).toMatchObject({
         status: 503,
         headers: { 'retry-after': '1' },
         body: { status: 503, title: 'Service unavailable', detail: 'The database cannot be reached.' },
       });
-      Object.assign(pool.options, right);
+      Object.assign(pool.options, original);
       expect((await send(base + list, 'GET')).status).toBe(200);
     });
   });
 
-  /** Ends the pool's connections from PostgreSQL's side, as an administrator would. */
+  /** Closes the idle connections of the pool, so that the next request opens one. */
   async function closeIdle(): Promise<void> {
     const { pool } = service.db;
     const client = await pool.connect();

@@ -1,4 +1,4 @@
-/** What a service makes of bytes that are no request, or no more than half of one, as promises (RFC 9110, RFC 9112). */
+/** Proves that a service rejects invalid and incomplete HTTP/1.1 messages (RFC 9110, RFC 9112). */
 import { once } from 'node:events';
 import { createGzip } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -24,11 +24,11 @@ export function testFraming(subject: Subject): void {
     return (await service.db.pool.query(`select from ${table}`)).rows.length;
   }
 
-  function creation(headers = {}): string {
+  function createRequest(headers = {}): string {
     return formatRequest('POST', create, { ...json, ...headers }, JSON.stringify(newBody()));
   }
 
-  function problemIn({ status, headers, body }: RawResponse) {
+  function expectProblem({ status, headers, body }: RawResponse) {
     const problem = JSON.parse(body) as Record<string, unknown>;
     expect(headers).toMatchObject({
       'content-type': 'application/problem+json; charset=utf-8',
@@ -46,17 +46,17 @@ export function testFraming(subject: Subject): void {
     return problem;
   }
 
-  /** Sends what must be refused, with a request hidden behind it: one problem comes back, and nothing was done. */
-  async function refused(status: number, bytes: string) {
+  /** Sends a smuggled request after invalid bytes. Expects one problem, a closed connection, and no change in the table. */
+  async function expectRejected(status: number, bytes: string) {
     const before = await rows();
-    const answers = await sendRaw(service.url, bytes + creation());
-    expect({ bytes, statuses: answers.map((each) => each.status) }).toEqual({ bytes, statuses: [status] });
-    const [answer] = answers as [RawResponse];
-    const problem = problemIn(answer);
-    expect(answer.headers.connection).toBe('close');
+    const responses = await sendRaw(service.url, bytes + createRequest());
+    expect({ bytes, statuses: responses.map((each) => each.status) }).toEqual({ bytes, statuses: [status] });
+    const [response] = responses as [RawResponse];
+    const problem = expectProblem(response);
+    expect(response.headers.connection).toBe('close');
     expect(await rows()).toBe(before);
     expect((await send(service.url + list, 'GET')).status).toBe(200);
-    return { problem, headers: answer.headers };
+    return { problem, headers: response.headers };
   }
 
   const chunked = formatRequest('POST', create, { ...json, 'Transfer-Encoding': 'chunked' });
@@ -74,25 +74,25 @@ export function testFraming(subject: Subject): void {
       ['a negative length', lengths('Content-Length: -2')],
       ['a length with a sign', lengths('Content-Length: +2')],
       ['a hexadecimal length', lengths('Content-Length: 0x2')],
-      ['a length past 2^64', lengths('Content-Length: 18446744073709551618')],
-      ['no length', lengths('Content-Length:')],
-      ['another last encoding than chunked', lengths('Transfer-Encoding: chunked, identity')],
-      ['an encoding that is none', lengths('Transfer-Encoding: xchunked')],
+      ['a length above 2^64', lengths('Content-Length: 18446744073709551618')],
+      ['an empty length', lengths('Content-Length:')],
+      ['a last encoding other than chunked', lengths('Transfer-Encoding: chunked, identity')],
+      ['an unknown encoding', lengths('Transfer-Encoding: xchunked')],
       ['an encoding hidden by a control character', lengths('Transfer-Encoding: \x0bchunked')],
-      ['an encoding twice', lengths('Transfer-Encoding: chunked', 'Transfer-Encoding: identity')],
-    ])('refuses a body with %s', async (_what, bytes) => {
-      await refused(400, bytes);
+      ['two encodings', lengths('Transfer-Encoding: chunked', 'Transfer-Encoding: identity')],
+    ])('returns 400 when the body has %s', async (_label, bytes) => {
+      await expectRejected(400, bytes);
     });
 
     it.each([
-      ['no number', 'zz\r\n{}\r\n0\r\n\r\n'],
-      ['a negative number', '-2\r\n{}\r\n0\r\n\r\n'],
-      ['a number with 0x', '0x2\r\n{}\r\n0\r\n\r\n'],
-      ['a number past 2^64', 'fffffffffffffffff\r\n{}\r\n0\r\n\r\n'],
-      ['more bytes than its number', '1\r\n{}\r\n0\r\n\r\n'],
+      ['a size that is not a number', 'zz\r\n{}\r\n0\r\n\r\n'],
+      ['a negative size', '-2\r\n{}\r\n0\r\n\r\n'],
+      ['a size with 0x', '0x2\r\n{}\r\n0\r\n\r\n'],
+      ['a size above 2^64', 'fffffffffffffffff\r\n{}\r\n0\r\n\r\n'],
+      ['more bytes than its size', '1\r\n{}\r\n0\r\n\r\n'],
       ['a bare line feed', '2\n{}\n0\n\n'],
-    ])('refuses a chunk with %s', async (_what, chunks) => {
-      const { problem } = await refused(400, chunked + chunks);
+    ])('returns 400 when a chunk has %s', async (_label, chunks) => {
+      const { problem } = await expectRejected(400, chunked + chunks);
       expect(problem.instance).toBe(create);
     });
 
@@ -103,15 +103,15 @@ export function testFraming(subject: Subject): void {
       ['a space before a colon', head('X-A : b')],
       ['no colon', head('X-A')],
       ['no name', head(': b')],
-      ['NUL', head('X-A: b\0c')],
+      ['a NUL character', head('X-A: b\0c')],
       ['a space before the first name', `GET ${list} HTTP/1.1\r\n Host: a\r\n\r\n`],
-    ])('refuses headers with %s', async (_what, bytes) => {
-      await refused(400, bytes);
+    ])('returns 400 when the headers have %s', async (_label, bytes) => {
+      await expectRejected(400, bytes);
     });
 
-    it('refuses two hosts', async () => {
-      const [answer] = await sendRaw(service.url, head('hOST: b'), 1);
-      expect(problemIn(answer as RawResponse)).toMatchObject({ status: 400, instance: list });
+    it('returns 400 when there are two Host headers', async () => {
+      const [response] = await sendRaw(service.url, head('hOST: b'), 1);
+      expect(expectProblem(response as RawResponse)).toMatchObject({ status: 400, instance: list });
     });
 
     it.each([
@@ -121,30 +121,30 @@ export function testFraming(subject: Subject): void {
       ['no version', head().replace(' HTTP/1.1', '')],
       ['another protocol', head().replace('HTTP/1.1', 'ICE/1.1')],
       ['HTTP/2', head().replace('HTTP/1.1', 'HTTP/2.0')],
-      ['a version to come', head().replace('HTTP/1.1', 'HTTP/1.9')],
-      ['the beginning of TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
-    ])('refuses a request line with %s', async (_what, bytes) => {
-      await refused(400, bytes);
+      ['an unknown version', head().replace('HTTP/1.1', 'HTTP/1.9')],
+      ['a TLS handshake', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
+    ])('returns 400 when the request line has %s', async (_label, bytes) => {
+      await expectRejected(400, bytes);
     });
 
-    it('takes for a Host only what is called so', async () => {
+    it('counts only headers named Host as Host', async () => {
       for (const lines of [
         ['From: host', 'From: host'],
         ['X-A: host', 'X-A: host', 'X-B: Host'],
         ['Via: 1.1 a', 'Date: x', 'Date: y'],
       ]) {
-        const [answer] = await sendRaw(service.url, head(...lines), 1);
-        expect({ lines, status: answer?.status }).toEqual({ lines, status: 200 });
+        const [response] = await sendRaw(service.url, head(...lines), 1);
+        expect({ lines, status: response?.status }).toEqual({ lines, status: 200 });
       }
     });
 
-    it('takes as many headers as 100', async () => {
+    it('accepts 100 headers and returns 431 when there are more', async () => {
       const headers = (count: number) => Array.from({ length: count - 1 }, (_, index) => `X${index}: y`);
-      const answers = await sendRaw(service.url, head(...headers(100)) + head(...headers(101)), 2);
-      expect(answers.map(({ status }) => status)).toEqual([200, 431]);
+      const responses = await sendRaw(service.url, head(...headers(100)) + head(...headers(101)), 2);
+      expect(responses.map(({ status }) => status)).toEqual([200, 431]);
     });
 
-    it('says what was wrong', async () => {
+    it('explains the error in the problem', async () => {
       for (const [bytes, detail] of [
         [head('X-A : b'), /^The request is not HTTP\/1\.1: [A-Z][^.]+\.$/],
         [head().replace('HTTP/1.1', 'HTTP/2.0'), /^The request is not HTTP\/1\.1.*\.$/],
@@ -156,34 +156,34 @@ export function testFraming(subject: Subject): void {
         ],
         [head('Expect: milk', 'Connection: close'), /^Expect must be 100-continue\.$/],
       ] as const) {
-        const [answer] = await sendRaw(service.url, bytes);
-        expect(problemIn(answer as RawResponse).detail).toMatch(detail);
+        const [response] = await sendRaw(service.url, bytes);
+        expect(expectProblem(response as RawResponse).detail).toMatch(detail);
       }
     });
 
-    it('refuses 20 KB of headers, and 1,200 of them, with 431', async () => {
-      const { problem } = await refused(431, head(`X-Long: ${'x'.repeat(20_000)}`));
+    it('returns 431 when there are 20 KB of headers, or 1,200 headers', async () => {
+      const { problem } = await expectRejected(431, head(`X-Long: ${'x'.repeat(20_000)}`));
       expect(problem).toMatchObject({ type: `${prefix}/problems/headers-too-large` });
       const many = (count: number) => head(...Array.from({ length: count }, (_, index) => `X${index}:`));
-      // Newer versions of Node refuse so many before they come here, and end the connection.
+      // Newer versions of Node reject this many themselves, and close the connection.
       const [all] = await sendRaw(service.url, many(1200), 1);
-      expect(problemIn(all as RawResponse)).toMatchObject({ status: 431, instance: list });
+      expect(expectProblem(all as RawResponse)).toMatchObject({ status: 431, instance: list });
       const before = await rows();
-      const [first, second] = await sendRaw(service.url, many(150) + creation(), 2);
-      expect(problemIn(first as RawResponse)).toMatchObject({ status: 431, instance: list });
-      // Where such a request ends is known: the next one is a request.
+      const [first, second] = await sendRaw(service.url, many(150) + createRequest(), 2);
+      expect(expectProblem(first as RawResponse)).toMatchObject({ status: 431, instance: list });
+      // The end of such a request is known, so the service handles the next one.
       expect([second?.status, await rows()]).toEqual([201, before + 1]);
     });
   });
 
   describe('connections', () => {
-    it('answer requests that come all at once, in their order', async () => {
-      const asked = ['GET', 'POST', 'DELETE', 'POST', 'GET'].map((method, index) => {
+    it('sends the responses in order when requests are pipelined', async () => {
+      const requests = ['GET', 'POST', 'DELETE', 'POST', 'GET'].map((method, index) => {
         const headers = { 'X-Request-Id': `number.${index}`, ...(index === 4 && { Connection: 'close' }) };
-        return method === 'POST' ? creation(headers) : formatRequest(method, list, headers);
+        return method === 'POST' ? createRequest(headers) : formatRequest(method, list, headers);
       });
-      const answers = await sendRaw(service.url, asked.join(''));
-      expect(answers.map(({ status, headers }) => [status, headers['x-request-id']])).toEqual([
+      const responses = await sendRaw(service.url, requests.join(''));
+      expect(responses.map(({ status, headers }) => [status, headers['x-request-id']])).toEqual([
         [200, 'number.0'],
         [201, 'number.1'],
         [405, 'number.2'],
@@ -192,146 +192,149 @@ export function testFraming(subject: Subject): void {
       ]);
     });
 
-    it('answer a request before they refuse what comes behind it', async () => {
+    it('responds to a valid request before it rejects the bytes after it', async () => {
       const before = await rows();
-      const answers = await sendRaw(service.url, creation({ 'X-Request-Id': 'mine' }) + lengths('Content-Length: x'));
-      expect(answers.map(({ status }) => status)).toEqual([201, 400]);
-      expect(answers[0]?.headers['x-request-id']).toBe('mine');
+      const responses = await sendRaw(
+        service.url,
+        createRequest({ 'X-Request-Id': 'mine' }) + lengths('Content-Length: x'),
+      );
+      expect(responses.map(({ status }) => status)).toEqual([201, 400]);
+      expect(responses[0]?.headers['x-request-id']).toBe('mine');
       expect(await rows()).toBe(before + 1);
     });
 
-    it('end after an answer in HTTP/1.0, unless they are to be kept', async () => {
-      const [answer, ...others] = await sendRaw(service.url, `GET ${list} HTTP/1.0\r\n\r\n`);
-      expect([answer?.status, answer?.headers.connection, others]).toEqual([200, 'close', []]);
-      const kept = `GET ${list} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n`;
-      expect(await sendRaw(service.url, kept + kept, 2)).toMatchObject([{ status: 200 }, { status: 200 }]);
+    it('closes after an HTTP/1.0 response, unless the client asks for keep-alive', async () => {
+      const [response, ...others] = await sendRaw(service.url, `GET ${list} HTTP/1.0\r\n\r\n`);
+      expect([response?.status, response?.headers.connection, others]).toEqual([200, 'close', []]);
+      const keepAlive = `GET ${list} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n`;
+      expect(await sendRaw(service.url, keepAlive + keepAlive, 2)).toMatchObject([{ status: 200 }, { status: 200 }]);
     });
 
-    it('do not care for an upgrade that is not to be had', async () => {
+    it('ignores an upgrade that it does not support', async () => {
       for (const Upgrade of ['websocket', 'h2c', 'TLS/1.0']) {
         const headers = { Upgrade, Connection: 'Upgrade, HTTP2-Settings', 'HTTP2-Settings': 'AAMAAABk' };
-        const [answer] = await sendRaw(service.url, formatRequest('GET', list, headers), 1);
-        expect(answer?.status).toBe(200);
+        const [response] = await sendRaw(service.url, formatRequest('GET', list, headers), 1);
+        expect(response?.status).toBe(200);
       }
-      await refused(400, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+      await expectRejected(400, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
     });
   });
 
-  describe('slowness', () => {
-    let hurried: TestService;
+  describe('timeouts', () => {
+    let impatient: TestService;
     beforeAll(async () => {
-      hurried = await serve(name, subject.handlers);
-      Object.assign(hurried.server, { headersTimeout: 300, requestTimeout: 600 });
+      impatient = await serve(name, subject.handlers);
+      Object.assign(impatient.server, { headersTimeout: 300, requestTimeout: 600 });
     });
-    afterAll(() => hurried.stop());
+    afterAll(() => impatient.stop());
 
     it.each([
       ['a request line', `GET ${list}`, new RegExp(`^${prefix}/$`)],
       ['headers', head('X-A: b').slice(0, -3), /./],
-      ['a body', creation().slice(0, -3), new RegExp(`^${create}$`)],
+      ['a body', createRequest().slice(0, -3), new RegExp(`^${create}$`)],
       ['chunks', `${chunked}5\r\n{"`, new RegExp(`^${create}$`)],
-    ])('of %s is refused with 408, and nothing is written', async (_of, bytes, instance) => {
+    ])('returns 408 and writes nothing when the client does not complete %s', async (_label, bytes, instance) => {
       const before = await rows();
-      const answers = await sendRaw(hurried.url, bytes);
-      expect(answers).toMatchObject([{ status: 408, headers: { connection: 'close' } }]);
-      expect(problemIn(answers[0] as RawResponse)).toMatchObject({
+      const responses = await sendRaw(impatient.url, bytes);
+      expect(responses).toMatchObject([{ status: 408, headers: { connection: 'close' } }]);
+      expect(expectProblem(responses[0] as RawResponse)).toMatchObject({
         detail: 'The request did not arrive completely in time.',
         instance: expect.stringMatching(instance),
       });
       expect(await rows()).toBe(before);
     });
 
-    it('of a second request is refused too, after the first is answered', async () => {
-      const answers = await sendRaw(hurried.url, head('X-A: b') + head('X-A: b').slice(0, -3));
-      expect(answers.map(({ status }) => status)).toEqual([200, 408]);
+    it('returns 408 when the client does not complete the second request of a connection', async () => {
+      const responses = await sendRaw(impatient.url, head('X-A: b') + head('X-A: b').slice(0, -3));
+      expect(responses.map(({ status }) => status)).toEqual([200, 408]);
     });
 
-    it('of one who says nothing ends without a word', async () => {
-      const socket = await openSocket(hurried.url);
+    it('closes the connection without a response when no byte arrives', async () => {
+      const socket = await openSocket(impatient.url);
       expect(await readResponses(socket)).toEqual([]);
       expect(socket.bytesRead).toBe(0);
     });
 
-    it('of one whose body nobody wants does not change the answer', async () => {
+    it('returns 404 at once when the body of an unknown path is incomplete', async () => {
       const unwanted = formatRequest('POST', `${prefix}/nowhere`, { ...json, 'Content-Length': '2' });
-      expect(await sendRaw(hurried.url, unwanted)).toMatchObject([{ status: 404 }]);
+      expect(await sendRaw(impatient.url, unwanted)).toMatchObject([{ status: 404 }]);
     });
   });
 
-  describe('targets', () => {
-    it('may be a whole URL', async () => {
-      const whole = (path: string) => `http://localhost${path}`;
-      expect(await sendRaw(service.url, formatRequest('GET', whole(list)), 1)).toMatchObject([{ status: 200 }]);
-      const [answer] = await sendRaw(
+  describe('request targets', () => {
+    it('accepts an absolute URL', async () => {
+      const absolute = (path: string) => `http://localhost${path}`;
+      expect(await sendRaw(service.url, formatRequest('GET', absolute(list)), 1)).toMatchObject([{ status: 200 }]);
+      const [response] = await sendRaw(
         service.url,
-        formatRequest('POST', whole(create), json, JSON.stringify(newBody())),
+        formatRequest('POST', absolute(create), json, JSON.stringify(newBody())),
         1,
       );
-      expect(answer).toMatchObject({ status: 201, headers: { location: expect.stringMatching(`^${list}/`) } });
+      expect(response).toMatchObject({ status: 201, headers: { location: expect.stringMatching(`^${list}/`) } });
       for (const server of ['http://localhost', 'HTTPS://localhost:1?x']) {
         expect(await sendRaw(service.url, formatRequest('GET', server), 1)).toMatchObject([{ status: 200 }]);
       }
       const elsewhere = await sendRaw(service.url, formatRequest('GET', `/http://localhost${list}`), 1);
       expect(elsewhere).toMatchObject([{ status: 404 }]);
-      const [absent] = await sendRaw(service.url, formatRequest('GET', whole('/nowhere?x')), 1);
-      expect(JSON.parse(absent?.body ?? '')).toMatchObject({ status: 404, instance: '/nowhere' });
+      const [notFound] = await sendRaw(service.url, formatRequest('GET', absolute('/nowhere?x')), 1);
+      expect(JSON.parse(notFound?.body ?? '')).toMatchObject({ status: 404, instance: '/nowhere' });
     });
 
-    it('may be the whole server, of OPTIONS', async () => {
-      const [answer] = await sendRaw(service.url, formatRequest('OPTIONS', '*'), 1);
-      expect(answer).toMatchObject({ status: 204, headers: { allow: 'GET, HEAD, OPTIONS' } });
+    it('accepts * for OPTIONS only', async () => {
+      const [response] = await sendRaw(service.url, formatRequest('OPTIONS', '*'), 1);
+      expect(response).toMatchObject({ status: 204, headers: { allow: 'GET, HEAD, OPTIONS' } });
       expect(await sendRaw(service.url, formatRequest('GET', '*'), 1)).toMatchObject([{ status: 404 }]);
     });
 
-    it('may hold what no URI may; a problem names them by one', async () => {
+    it('escapes invalid URI characters in the instance of the problem', async () => {
       for (const [path, instance] of [
         ['/<a"b>', '/%3Ca%22b%3E'],
         ['/a|b^c`{d}', '/a%7Cb%5Ec%60%7Bd%7D'],
         ['/a\\b', '/a%5Cb'],
       ]) {
-        const [answer] = await sendRaw(service.url, formatRequest('GET', path as string), 1);
-        expect(problemIn(answer as RawResponse)).toMatchObject({ status: 404, instance });
+        const [response] = await sendRaw(service.url, formatRequest('GET', path as string), 1);
+        expect(expectProblem(response as RawResponse)).toMatchObject({ status: 404, instance });
       }
     });
   });
 
   describe('methods', () => {
-    it('that no server knows are refused with 405 and Allow', async () => {
+    it('returns 405 with Allow when the method is unknown', async () => {
       for (const method of ['FOO', 'get', 'X-Y', 'POSTS']) {
-        const { headers, problem } = await refused(405, formatRequest(method, `${list}?limit=1`));
+        const { headers, problem } = await expectRejected(405, formatRequest(method, `${list}?limit=1`));
         expect(headers.allow).toMatch(/^GET, HEAD, OPTIONS/);
         expect(problem.instance).toBe(list);
       }
-      await refused(404, formatRequest('FOO', `${prefix}/nowhere`));
+      await expectRejected(404, formatRequest('FOO', `${prefix}/nowhere`));
     });
 
-    it('that no server knows are refused so on a connection that was used before', async () => {
+    it('returns 405 for an unknown method on a connection that was used before', async () => {
       const socket = await openSocket(service.url);
       socket.write(formatRequest('GET', list));
       await once(socket, 'data');
       socket.write(formatRequest('FOO', list));
-      const answers = await readResponses(socket);
-      expect(answers).toMatchObject([{ status: 405, headers: { allow: expect.stringContaining('GET') } }]);
+      const responses = await readResponses(socket);
+      expect(responses).toMatchObject([{ status: 405, headers: { allow: expect.stringContaining('GET') } }]);
     });
 
-    it('that no server knows are refused with 400 where their beginning is not known', async () => {
-      const answers = await sendRaw(service.url, formatRequest('GET', list) + formatRequest('FOO', list));
-      expect(answers.map(({ status }) => status)).toEqual([200, 400]);
+    it('returns 400 for an unknown method when the request is pipelined', async () => {
+      const responses = await sendRaw(service.url, formatRequest('GET', list) + formatRequest('FOO', list));
+      expect(responses.map(({ status }) => status)).toEqual([200, 400]);
     });
 
-    it('do not make the service a proxy: CONNECT is refused with 405', async () => {
-      const { headers } = await refused(405, 'CONNECT localhost:22 HTTP/1.1\r\nHost: localhost:22\r\n\r\n');
+    it('returns 405 when the method is CONNECT', async () => {
+      const { headers } = await expectRejected(405, 'CONNECT localhost:22 HTTP/1.1\r\nHost: localhost:22\r\n\r\n');
       expect(headers.allow).toBe('GET, HEAD, OPTIONS');
     });
   });
 
   describe('expectations', () => {
-    const asking = { ...json, Expect: '100-continue' };
+    const expecting = { ...json, Expect: '100-continue' };
 
-    it('of 100-continue are met when the body is wanted', async () => {
-      // One type is plain to the fast lane, the other is not.
+    it('sends 100 Continue when the operation reads the body', async () => {
+      // The fast path reads the first type, Express the second.
       for (const type of ['application/json', 'application/json; charset="UTF-8"']) {
-        const [head = '', body = ''] = creation({ ...asking, 'Content-Type': type }).split(/(?<=\r\n\r\n)/);
+        const [head = '', body = ''] = createRequest({ ...expecting, 'Content-Type': type }).split(/(?<=\r\n\r\n)/);
         const socket = await openSocket(service.url);
         socket.write(head);
         await once(socket, 'readable');
@@ -341,75 +344,75 @@ export function testFraming(subject: Subject): void {
       }
     });
 
-    it('of 100-continue are answered for good when it is not', async () => {
-      const large = { ...asking, 'Content-Length': '2000000' };
-      const text = { ...asking, 'Content-Type': 'text/plain', 'Content-Length': '2' };
+    it('sends the final status instead of 100 Continue when it rejects the request', async () => {
+      const large = { ...expecting, 'Content-Length': '2000000' };
+      const text = { ...expecting, 'Content-Type': 'text/plain', 'Content-Length': '2' };
       for (const [headers, status] of [
         [large, 413],
         [text, 415],
       ] as const) {
-        const answers = await sendRaw(service.url, formatRequest('POST', create, headers));
-        expect(answers).toMatchObject([{ status, headers: { connection: 'close' } }]);
+        const responses = await sendRaw(service.url, formatRequest('POST', create, headers));
+        expect(responses).toMatchObject([{ status, headers: { connection: 'close' } }]);
       }
     });
 
-    it('of anything else are refused with 417, but in HTTP/1.0, where they mean nothing', async () => {
+    it('returns 417 when the expectation is unknown, except in HTTP/1.0', async () => {
       for (const Expect of ['milk', '100-continue, milk', 'x-100-continue']) {
-        const [answer] = await sendRaw(service.url, creation({ Expect }), 1);
-        expect(problemIn(answer as RawResponse)).toMatchObject({ status: 417, instance: create });
+        const [response] = await sendRaw(service.url, createRequest({ Expect }), 1);
+        expect(expectProblem(response as RawResponse)).toMatchObject({ status: 417, instance: create });
       }
-      const old = creation({ Expect: 'milk' }).replace('HTTP/1.1', 'HTTP/1.0');
-      expect(await sendRaw(service.url, old)).toMatchObject([{ status: 201 }]);
+      const http10 = createRequest({ Expect: 'milk' }).replace('HTTP/1.1', 'HTTP/1.0');
+      expect(await sendRaw(service.url, http10)).toMatchObject([{ status: 201 }]);
     });
   });
 
   describe('bodies', () => {
-    it('that break off are refused, and nothing is written', async () => {
+    it('returns 400 and writes nothing when the client ends the body early', async () => {
       const before = await rows();
-      const whole = creation();
-      const packed = creation({ 'Content-Encoding': 'gzip' });
-      for (const bytes of [whole, packed, `${chunked}5\r\n{"`]) {
-        // Its other half still listens.
-        const listening = await openSocket(service.url);
-        listening.end(bytes.slice(0, -3));
-        const [answer] = await readResponses(listening);
-        expect(problemIn(answer as RawResponse)).toMatchObject({ status: 400, instance: create });
-        const gone = await openSocket(service.url);
-        gone.write(bytes.slice(0, -3));
-        gone.destroy();
+      const plain = createRequest();
+      const compressed = createRequest({ 'Content-Encoding': 'gzip' });
+      for (const bytes of [plain, compressed, `${chunked}5\r\n{"`]) {
+        // Half-closed: the client still reads.
+        const halfClosed = await openSocket(service.url);
+        halfClosed.end(bytes.slice(0, -3));
+        const [response] = await readResponses(halfClosed);
+        expect(expectProblem(response as RawResponse)).toMatchObject({ status: 400, instance: create });
+        const disconnected = await openSocket(service.url);
+        disconnected.write(bytes.slice(0, -3));
+        disconnected.destroy();
       }
       await until(async () => (await connections()) === 0);
       expect(await rows()).toBe(before);
     });
 
-    it('that are too large are refused before they are read', async () => {
+    it('returns 413 before it reads the body when Content-Length is too large', async () => {
       const declared = formatRequest('POST', create, { ...json, 'Content-Length': '1000000000' });
-      const [answer] = await sendRaw(service.url, `${declared}{`, 1);
-      expect(problemIn(answer as RawResponse)).toMatchObject({ status: 413, instance: create });
+      const [response] = await sendRaw(service.url, `${declared}{`, 1);
+      expect(expectProblem(response as RawResponse)).toMatchObject({ status: 413, instance: create });
     });
 
     it.each([
       ['plain', {}],
-      ['packed', { 'Content-Encoding': 'gzip' }],
-    ])('that never end are refused, %s, and a moment later cut off', async (_how, headers) => {
+      ['compressed', { 'Content-Encoding': 'gzip' }],
+    ])('returns 413 and then closes the connection when a %s body never ends', async (_label, headers) => {
       const socket = await openSocket(service.url);
-      const answered = readResponses(socket);
+      const reading = readResponses(socket);
       socket.write(formatRequest('POST', create, { ...json, 'Transfer-Encoding': 'chunked', ...headers }));
-      const packer = createGzip();
+      const gzip = createGzip();
       const spaces = Buffer.alloc(65_536, ' ');
       const send = (chunk: Buffer) =>
         socket.write(`${chunk.length.toString(16)}\r\n${chunk.toString('latin1')}\r\n`, 'latin1');
-      packer.on('data', send);
+      gzip.on('data', send);
       const sending = setInterval(() => {
-        if ('Content-Encoding' in headers) packer.write(spaces);
+        if ('Content-Encoding' in headers) gzip.write(spaces);
         else send(spaces);
       }, 2);
       const begin = performance.now();
       await closed(socket);
       clearInterval(sending);
-      // Not only when the time for a request is over.
+      // Before the request timeout.
       expect(performance.now() - begin).toBeLessThan(timeouts.requestTimeout - 1000);
-      expect((await answered).map(({ status }) => status)).toEqual([413]);
+      expect((await reading).map(({ status }) => status)).toEqual([413]);
     });
   });
 
