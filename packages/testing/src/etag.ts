@@ -1,4 +1,4 @@
-/** Conditional requests and safe edits (RFC 9110 §13), as promises that each service's tests hold it to. */
+/** Proves conditional requests (RFC 9110 §13), and PATCH and DELETE with them. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { serve, type TestService } from './harness.ts';
 import { unknownId, type TestResponse, json, newBodies, send, type Subject, retryWhileUnavailable } from './subject.ts';
@@ -8,18 +8,18 @@ export function testConditionalRequests(subject: Subject): void {
   const newBody = newBodies(subject);
   let service: TestService;
   let base: string;
-  /** Where nothing is. */
-  let absent: string;
+  /** The URL of a resource that does not exist. */
+  let missing: string;
 
   beforeAll(async () => {
     service = await serve(name, subject.handlers);
     base = service.url + prefix;
-    absent = `${base}${list}/${unknownId}`;
+    missing = `${base}${list}/${unknownId}`;
   });
   afterAll(() => service.stop());
 
-  /** Where a new one is, seen from outside. */
-  async function make(): Promise<string> {
+  /** Creates a resource and returns its URL. */
+  async function createResource(): Promise<string> {
     const { status, headers } = await send(base + create, 'POST', json, JSON.stringify(newBody()));
     expect(status).toBe(201);
     return service.url + String(headers.location);
@@ -34,15 +34,15 @@ export function testConditionalRequests(subject: Subject): void {
   }
 
   describe('ETag', () => {
-    it('is made of the version, and changes with it', async () => {
-      const url = await make();
+    it('holds the version, and changes with it', async () => {
+      const url = await createResource();
       expect((await send(url, 'GET')).headers.etag).toBe('"1"');
       expect(await patch(url)).toMatchObject({ status: 200, headers: { etag: '"2"' }, body: { version: 2 } });
       expect((await send(url, 'GET')).headers.etag).toBe('"2"');
     });
 
-    it('lets one who has it already get 304 and nothing else', async () => {
-      const url = await make();
+    it('returns 304 without a body when If-None-Match names the current version', async () => {
+      const url = await createResource();
       for (const tags of ['"1"', 'W/"1"', '"0", "1"', '*']) {
         const { status, text, headers } = await send(url, 'GET', { 'If-None-Match': tags });
         expect([status, text]).toEqual([304, '']);
@@ -50,24 +50,24 @@ export function testConditionalRequests(subject: Subject): void {
         expect(headers).not.toHaveProperty('content-type');
       }
       expect(await send(url, 'HEAD', { 'If-None-Match': '"1"' })).toMatchObject({ status: 304 });
-      // It sends Cache-Control: no-cache along by itself.
+      // With If-None-Match, fetch adds Cache-Control: no-cache.
       expect((await fetch(url, { headers: { 'If-None-Match': '"1"' } })).status).toBe(304);
       for (const tags of ['"2"', '"11"', '1', 'W/"x"']) {
         expect((await send(url, 'GET', { 'If-None-Match': tags })).status).toBe(200);
       }
     });
 
-    it('names a list until something in it changes', async () => {
-      await make();
+    it('identifies a list until an item changes', async () => {
+      await createResource();
       const { etag = '' } = (await send(base + list, 'GET')).headers;
       expect(await send(base + list, 'GET', { 'If-None-Match': etag })).toMatchObject({ status: 304, text: '' });
-      await make();
+      await createResource();
       const changed = await send(base + list, 'GET', { 'If-None-Match': etag });
       expect(changed.status).toBe(200);
       expect(changed.headers.etag).not.toBe(etag);
     });
 
-    it('is not there where the contract has none, whatever is asked', async () => {
+    it('is absent when the contract declares none, even with If-None-Match', async () => {
       const { status, headers } = await send(`${base}/health`, 'GET', { 'If-None-Match': '*' });
       expect(status).toBe(200);
       expect(headers).not.toHaveProperty('etag');
@@ -75,34 +75,34 @@ export function testConditionalRequests(subject: Subject): void {
   });
 
   describe('If-Match', () => {
-    it('lets a change through when it names the version, among others or as any', async () => {
-      const url = await make();
+    it('allows a change when it lists the current version or is *', async () => {
+      const url = await createResource();
       expect((await patch(url, { 'If-Match': '"1"' })).status).toBe(200);
       expect((await patch(url, { 'If-Match': '"1" , "2"' })).status).toBe(200);
       expect((await patch(url, { 'If-Match': '*' })).body.version).toBe(4);
       expect((await send(url, 'DELETE', { 'If-Match': '"4"' })).status).toBe(204);
     });
 
-    it('refuses a change to another version with 412, and alters nothing', async () => {
-      const url = await make();
+    it('returns 412 and changes nothing when the version is stale', async () => {
+      const url = await createResource();
       await patch(url);
       const before = await send(url, 'GET');
       for (const tags of ['"1"', 'W/"2"', '"22"', '"999999999999999999999"', '""']) {
-        for (const answer of [
+        for (const response of [
           await patch(url, { 'If-Match': tags }),
           await send(url, 'DELETE', { 'If-Match': tags }),
         ]) {
           const detail = expect.stringMatching(/^If-Match does not match the current version of the (task|user)\.$/);
-          expect(answer).toMatchObject({ status: 412, body: { title: 'Stale version', detail } });
+          expect(response).toMatchObject({ status: 412, body: { title: 'Stale version', detail } });
         }
       }
       expect((await send(url, 'GET')).text).toBe(before.text);
     });
 
-    it('is refused when it is no list of tags, with its place', async () => {
-      const url = await make();
-      for (const wrong of ['1', '"1', '"1" "2"', '*, "1"', 'w/"1"']) {
-        const { status, body } = await patch(url, { 'If-Match': wrong });
+    it('returns 400 with a pointer to the header when it is not a list of tags', async () => {
+      const url = await createResource();
+      for (const invalid of ['1', '"1', '"1" "2"', '*, "1"', 'w/"1"']) {
+        const { status, body } = await patch(url, { 'If-Match': invalid });
         expect({ status, errors: body.errors }).toMatchObject({
           status: 400,
           errors: [{ pointer: '/headers/if-match' }],
@@ -111,30 +111,30 @@ export function testConditionalRequests(subject: Subject): void {
       expect(await versionOf(url)).toBe(1);
     });
 
-    it('lets one of 200 who change the same version at once win, and no other', async () => {
-      const url = await make();
-      const answers = await Promise.all(
+    it('allows exactly one of 200 concurrent changes of the same version', async () => {
+      const url = await createResource();
+      const responses = await Promise.all(
         Array.from({ length: 200 }, (_, index) =>
           retryWhileUnavailable(() => patch(url, { 'If-Match': '"1"' }, { [subject.text]: `Won by ${index}` })),
         ),
       );
-      const statuses = answers.map(({ status }) => status).sort();
+      const statuses = responses.map(({ status }) => status).sort();
       expect(statuses).toEqual([200, ...Array.from({ length: 199 }, () => 412)]);
-      const winner = answers.find(({ status }) => status === 200);
+      const winner = responses.find(({ status }) => status === 200);
       expect((await send(url, 'GET')).text).toBe(winner?.text);
       expect(await versionOf(url)).toBe(2);
     });
 
-    it('loses no edit of those who do not ask', async () => {
-      const url = await make();
+    it('loses no concurrent edit when no request has If-Match', async () => {
+      const url = await createResource();
       await Promise.all(Array.from({ length: 20 }, () => patch(url)));
       expect(await versionOf(url)).toBe(21);
     });
   });
 
   describe('PATCH', () => {
-    it('waits for who is changing the same, and then changes it too', async () => {
-      const url = await make();
+    it('waits for a concurrent change of the row, and then applies its own', async () => {
+      const url = await createResource();
       const other = await service.db.pool.connect();
       await other.query('begin');
       await other.query(`update ${table} set version = version + 1 where id = $1`, [url.split('/').at(-1)]);
@@ -146,8 +146,8 @@ export function testConditionalRequests(subject: Subject): void {
       expect(await waiting).toMatchObject({ status: 200, body: { version: 3 } });
     });
 
-    it('takes a merge patch under both of its names, and no other', async () => {
-      const url = await make();
+    it('accepts a merge patch as either media type, and returns 415 for others', async () => {
+      const url = await createResource();
       for (const type of [
         'application/merge-patch+json',
         'application/json',
@@ -165,8 +165,8 @@ export function testConditionalRequests(subject: Subject): void {
       expect(await versionOf(url)).toBe(4);
     });
 
-    it('changes what is given and leaves the rest', async () => {
-      const url = await make();
+    it('changes only the given fields', async () => {
+      const url = await createResource();
       const { body: before } = await send(url, 'GET');
       const { body: after } = await patch(url, {}, { [subject.text]: 'Another' });
       expect(after).toEqual({ ...before, [subject.text]: 'Another', version: 2, updatedAt: after.updatedAt });
@@ -174,23 +174,23 @@ export function testConditionalRequests(subject: Subject): void {
       expect((await send(url, 'GET')).body).toEqual(after);
     });
 
-    it('makes a new version also of a change that changes nothing', async () => {
-      const url = await make();
+    it('increments the version when the patch is empty', async () => {
+      const url = await createResource();
       const { body: before } = await send(url, 'GET');
       const { body: after } = await patch(url, {}, {});
       expect(after).toEqual({ ...before, version: 2, updatedAt: after.updatedAt });
     });
 
-    it('refuses what conflicts with what there is with 409, and changes nothing', async () => {
-      const url = await make();
+    it('returns 409 and changes nothing when the patch conflicts with other data', async () => {
+      const url = await createResource();
       const before = await send(url, 'GET');
-      const answer = await patch(url, { 'If-Match': '"1"' }, await subject.conflicts(base));
-      expect(answer.status).toBe(409);
+      const response = await patch(url, { 'If-Match': '"1"' }, await subject.conflicts(base));
+      expect(response.status).toBe(409);
       expect((await send(url, 'GET')).text).toBe(before.text);
     });
 
-    it('refuses what the contract does not allow, with its place, and changes nothing', async () => {
-      const url = await make();
+    it('returns 400 with a pointer and changes nothing when the patch is invalid', async () => {
+      const url = await createResource();
       const before = await send(url, 'GET');
       for (const [changes, pointer] of [
         [{ [subject.text]: null }, `/body/${subject.text}`],
@@ -221,34 +221,34 @@ export function testConditionalRequests(subject: Subject): void {
       expect((await send(url, 'GET')).text).toBe(before.text);
     });
 
-    it('answers 404 for what is not there, whatever If-Match says', async () => {
-      for (const headers of [{}, { 'If-Match': '"1"' }]) expect((await patch(absent, headers)).status).toBe(404);
+    it('returns 404 when the resource does not exist, with or without If-Match', async () => {
+      for (const headers of [{}, { 'If-Match': '"1"' }]) expect((await patch(missing, headers)).status).toBe(404);
     });
   });
 
   describe('DELETE', () => {
-    it('removes it, with 204; later it is not there', async () => {
-      const url = await make();
+    it('returns 204, and later requests return 404', async () => {
+      const url = await createResource();
       expect(await send(url, 'DELETE')).toMatchObject({ status: 204, text: '' });
-      for (const answer of [await send(url, 'GET'), await patch(url), await send(url, 'DELETE')]) {
+      for (const response of [await send(url, 'GET'), await patch(url), await send(url, 'DELETE')]) {
         const detail = expect.stringMatching(/^There is no (task|user) with this id\.$/);
-        expect(answer).toMatchObject({ status: 404, body: { detail } });
+        expect(response).toMatchObject({ status: 404, body: { detail } });
       }
       const { rows } = await service.db.pool.query(`select from ${table} where id = $1`, [url.split('/').at(-1)]);
       expect(rows).toEqual([]);
     });
 
-    it('answers 404 for what is not there, whatever If-Match says', async () => {
+    it('returns 404 when the resource does not exist, with or without If-Match', async () => {
       for (const headers of [{}, { 'If-Match': '"1"' }]) {
-        expect((await send(absent, 'DELETE', headers)).status).toBe(404);
+        expect((await send(missing, 'DELETE', headers)).status).toBe(404);
       }
     });
 
-    it('lets one of ten who delete it at once do so', async () => {
-      const url = await make();
-      const answers = await Promise.all(Array.from({ length: 10 }, () => send(url, 'DELETE')));
-      expect(answers.filter(({ status }: TestResponse) => status === 204).length).toBe(1);
-      expect(answers.every(({ status }) => status === 204 || status === 404)).toBe(true);
+    it('returns 204 to exactly one of ten concurrent requests', async () => {
+      const url = await createResource();
+      const responses = await Promise.all(Array.from({ length: 10 }, () => send(url, 'DELETE')));
+      expect(responses.filter(({ status }: TestResponse) => status === 204).length).toBe(1);
+      expect(responses.every(({ status }) => status === 204 || status === 404)).toBe(true);
     });
   });
 }

@@ -1,10 +1,10 @@
-/** What a contract says of headers, as promises that each service's tests hold it to. */
+/** Proves that responses have the headers of the contract, and CORS. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { readContract, type Operation } from '@task-manager/runtime/contract/document';
 import { serve, type TestService } from './harness.ts';
 import { unknownId, type TestResponse, json, newBodies, send, type Subject } from './subject.ts';
 
-/** How to ask in another way than the right one. */
+/** How a request differs from the default valid one. */
 interface Variation {
   server?: TestService;
   id?: string;
@@ -23,7 +23,7 @@ export function testHeaders(subject: Subject): void {
   let base: string;
 
   beforeAll(async () => {
-    // With all that an answer may have.
+    // With a rate limit, so that responses have its headers too.
     service = await serve(name, subject.handlers, { rateLimit: { requests: 1_000_000 } });
     base = service.url + prefix;
     failing = await serve(name, (health) => {
@@ -35,63 +35,63 @@ export function testHeaders(subject: Subject): void {
   });
   afterAll(() => Promise.all([service.stop(), failing.stop(), exhausted.stop()]));
 
-  /** How to be answered with each status, whatever the operation. */
-  const ways: Record<number, (operation: Operation) => Promise<TestResponse>> = {
-    200: (operation) => ask(operation),
-    201: (operation) => ask(operation),
-    204: (operation) => ask(operation),
-    304: (operation) => ask(operation, { headers: { 'If-None-Match': '*' } }),
-    400: (operation) => ask(operation, { query: '?unknown=1' }),
-    404: (operation) => ask(operation, { id: unknownId }),
-    406: (operation) => ask(operation, { headers: { Accept: 'text/html' } }),
-    409: async (operation) => ask(operation, { body: await subject.conflicts(base) }),
-    412: (operation) => ask(operation, { headers: { 'If-Match': '"99"' } }),
-    413: (operation) => ask(operation, { body: { ...newBody(), [text]: 'x'.repeat(2_000_000) } }),
-    415: (operation) => ask(operation, { headers: { 'Content-Type': 'text/plain' } }),
+  /** Requests that provoke each status from any operation. */
+  const provoke: Record<number, (operation: Operation) => Promise<TestResponse>> = {
+    200: (operation) => request(operation),
+    201: (operation) => request(operation),
+    204: (operation) => request(operation),
+    304: (operation) => request(operation, { headers: { 'If-None-Match': '*' } }),
+    400: (operation) => request(operation, { query: '?unknown=1' }),
+    404: (operation) => request(operation, { id: unknownId }),
+    406: (operation) => request(operation, { headers: { Accept: 'text/html' } }),
+    409: async (operation) => request(operation, { body: await subject.conflicts(base) }),
+    412: (operation) => request(operation, { headers: { 'If-Match': '"99"' } }),
+    413: (operation) => request(operation, { body: { ...newBody(), [text]: 'x'.repeat(2_000_000) } }),
+    415: (operation) => request(operation, { headers: { 'Content-Type': 'text/plain' } }),
     async 422(operation) {
       const headers = { 'Idempotency-Key': operation.operationId };
-      await ask(operation, { headers });
-      return ask(operation, { headers });
+      await request(operation, { headers });
+      return request(operation, { headers });
     },
-    429: (operation) => ask(operation, { server: exhausted }),
-    500: (operation) => ask(operation, { server: failing }),
+    429: (operation) => request(operation, { server: exhausted }),
+    500: (operation) => request(operation, { server: failing }),
     async 503(operation) {
-      const id = await make();
+      const id = await createResource();
       service.db.isMigrated = false;
-      service.health.reason = 'The database is away.';
-      return ask(operation, { id }).finally(() => {
+      service.health.reason = 'The database is unavailable.';
+      return request(operation, { id }).finally(() => {
         service.db.isMigrated = true;
         service.health.reason = undefined;
       });
     },
   };
 
-  describe('an answer has the headers that the contract declares for it, and no others,', () => {
+  describe('headers', () => {
     for (const operation of contract.operations) {
       const statuses = [...operation.responses.keys()];
-      it(`of ${operation.operationId}, when it is ${statuses.join(', ')}`, async () => {
+      it(`match the contract when ${operation.operationId} returns ${statuses.join(', ')}`, async () => {
         for (const status of statuses) {
-          const way = ways[status];
-          if (!way) throw new Error(`say in this file how to be answered with ${status}`);
-          expect(await way(operation)).toMatchObject({ status });
+          const request = provoke[status];
+          if (!request) throw new Error(`provoke has no request for status ${status}: add one to headers.ts`);
+          expect(await request(operation)).toMatchObject({ status });
         }
       });
     }
   });
 
   describe('Link', () => {
-    it('leads through the whole list, under the prefix and with the filters that were asked for', async () => {
-      for (let index = 0; index < 5; index++) await make();
+    it('leads through the whole list, with the prefix and filters of the request', async () => {
+      for (let index = 0; index < 5; index++) await createResource();
       const { body: all } = await send(`${base}${list}?limit=100&q=number`, 'GET');
       for (const server of new Set([prefix, ''])) {
-        const asked = `${server}${list}?limit=2&q=number`;
+        const first = `${server}${list}?limit=2&q=number`;
         const found: unknown[] = [];
-        let next: string | undefined = asked;
+        let next: string | undefined = first;
         while (next) {
           const { headers, body }: TestResponse = await send(service.url + next, 'GET');
           found.push(...(body.items as unknown[]));
           const [, target] = /^<(.*)>; rel="next"$/.exec(String(headers.link)) ?? [];
-          expect(target).toBe(body.nextCursor ? `${asked}&cursor=${body.nextCursor as string}` : undefined);
+          expect(target).toBe(body.nextCursor ? `${first}&cursor=${body.nextCursor as string}` : undefined);
           next = target;
         }
         expect(found).toEqual(all.items);
@@ -103,12 +103,12 @@ export function testHeaders(subject: Subject): void {
   describe('CORS', () => {
     const origin = { Origin: 'https://board.example' };
 
-    it('lets pages of the origins that are configured send what the contract has', async () => {
-      const asked = {
+    it('allows configured origins to send the methods and headers of the contract', async () => {
+      const preflight = {
         'Access-Control-Request-Method': 'PATCH',
         'Access-Control-Request-Headers': 'content-type,if-match',
       };
-      const { status, headers } = await send(`${base}${list}/x`, 'OPTIONS', { ...origin, ...asked });
+      const { status, headers } = await send(`${base}${list}/x`, 'OPTIONS', { ...origin, ...preflight });
       expect([status, headers['access-control-allow-origin']]).toEqual([204, 'https://board.example']);
       expect(headers['access-control-allow-methods']?.split(',')).toEqual(
         expect.arrayContaining(['GET', 'POST', 'PATCH', 'DELETE']),
@@ -118,7 +118,7 @@ export function testHeaders(subject: Subject): void {
       }
     });
 
-    it('lets them read every header that the contract has', async () => {
+    it('exposes every header of the contract to configured origins', async () => {
       for (const { status, headers } of [
         await send(base + list, 'GET', origin),
         await send(`${base}/no`, 'GET', origin),
@@ -133,7 +133,7 @@ export function testHeaders(subject: Subject): void {
       }
     });
 
-    it('tells pages of other origins nothing', async () => {
+    it('sends no CORS headers to other origins', async () => {
       for (const Origin of [
         'https://elsewhere.example',
         'http://board.example',
@@ -143,12 +143,12 @@ export function testHeaders(subject: Subject): void {
         const { status, headers } = await send(base + list, 'GET', { Origin });
         expect(status).toBe(200);
         expect(headers).not.toHaveProperty('access-control-allow-origin');
-        // What is for one origin must not be kept for another.
+        // A cache must not reuse the response for another origin.
         expect(headers.vary).toMatch(/Origin/);
       }
     });
 
-    it('is open to every page when that is configured, but never with credentials', async () => {
+    it('allows every origin without credentials when the origins are *', async () => {
       const open = await serve(name, subject.handlers, { corsOrigins: ['*'] });
       const { headers } = await send(open.url + list, 'GET', { Origin: 'https://anywhere.example' });
       expect(headers['access-control-allow-origin']).toBe('*');
@@ -156,7 +156,7 @@ export function testHeaders(subject: Subject): void {
       await open.stop();
     });
 
-    it('is off when no origin is configured', async () => {
+    it('sends no CORS headers when no origin is configured', async () => {
       const closed = await serve(name, subject.handlers, { corsOrigins: [] });
       const { headers } = await send(`${closed.url}${list}`, 'GET', origin);
       expect(Object.keys(headers).filter((header) => header.startsWith('access-control'))).toEqual([]);
@@ -164,16 +164,16 @@ export function testHeaders(subject: Subject): void {
     });
   });
 
-  async function ask({ method, path, requestBody }: Operation, variation: Variation = {}): Promise<TestResponse> {
+  async function request({ method, path, requestBody }: Operation, variation: Variation = {}): Promise<TestResponse> {
     const { server = service, query = '', headers = {}, body = newBody() } = variation;
-    const id = variation.id ?? (path.includes('{') ? await make() : '');
-    const given = path === batch ? { items: [body] } : body;
+    const id = variation.id ?? (path.includes('{') ? await createResource() : '');
+    const payload = path === batch ? { items: [body] } : body;
     const url = server.url + prefix + path.replace(/\{\w+\}/, id) + query;
     if (!requestBody) return send(url, method, headers);
-    return send(url, method, { ...json, ...headers }, JSON.stringify(given));
+    return send(url, method, { ...json, ...headers }, JSON.stringify(payload));
   }
 
-  async function make(): Promise<string> {
+  async function createResource(): Promise<string> {
     const { body } = await send(base + create, 'POST', json, JSON.stringify(newBody()));
     return String(body.id);
   }

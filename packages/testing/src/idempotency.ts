@@ -1,4 +1,4 @@
-/** `Idempotency-Key`: each service's tests hold it to these promises, for each of its operations that create. */
+/** Proves that a retry with the same `Idempotency-Key` takes effect once, for each operation that creates. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { serve, type TestService } from './harness.ts';
 import { type TestResponse, json, newBodies, send, type Subject, retryWhileUnavailable } from './subject.ts';
@@ -20,8 +20,8 @@ export function testIdempotency(subject: Subject): void {
   const newKey = () => `key ${(keys += 1)}`;
 
   async function rows(body: object): Promise<number> {
-    const wanted = (body as Record<string, unknown>)[text];
-    return (await service.db.pool.query(`select from ${table} where ${text} = $1`, [wanted])).rowCount ?? 0;
+    const value = (body as Record<string, unknown>)[text];
+    return (await service.db.pool.query(`select from ${table} where ${text} = $1`, [value])).rowCount ?? 0;
   }
 
   function postTo(path: string, key: string, body: object): Promise<TestResponse> {
@@ -30,29 +30,32 @@ export function testIdempotency(subject: Subject): void {
 
   const isReplayed = ({ headers }: TestResponse) => headers['idempotent-replayed'];
 
-  describe.each(batch ? [create, batch] : [create])('Idempotency-Key, sent to %s,', (path) => {
+  describe.each(batch ? [create, batch] : [create])('idempotency key of POST %s', (path) => {
     function post(key: string, body: object, server = prefix): Promise<TestResponse> {
       return postTo(server + path, key, path === batch ? { items: [body] } : body);
     }
 
-    it('gives the same request its first answer again, and does nothing twice', async () => {
+    it('returns the first response again and writes nothing when the request is repeated', async () => {
       const [key, body] = [newKey(), newBody()];
       const first = await post(key, body);
       expect(first.status).toBe(201);
       expect(isReplayed(first)).toBeUndefined();
-      for (let again = 0; again < 3; again++) {
-        const answer = await post(key, body);
-        expect([answer.status, answer.text, isReplayed(answer)]).toEqual([201, first.text, 'true']);
-        expect([answer.headers.location, answer.headers.etag]).toEqual([first.headers.location, first.headers.etag]);
+      for (let retry = 0; retry < 3; retry++) {
+        const response = await post(key, body);
+        expect([response.status, response.text, isReplayed(response)]).toEqual([201, first.text, 'true']);
+        expect([response.headers.location, response.headers.etag]).toEqual([
+          first.headers.location,
+          first.headers.etag,
+        ]);
       }
       expect(await rows(body)).toBe(1);
     });
 
-    it('gives it also when what was made has changed or is gone', async () => {
+    it('returns the first response when the resource was changed or deleted since', async () => {
       const [key, body] = [newKey(), newBody()];
       const first = await post(key, body);
-      const [made = first.body] = (first.body.items ?? []) as Record<string, unknown>[];
-      const url = `${base}${list}/${String(made.id)}`;
+      const [created = first.body] = (first.body.items ?? []) as Record<string, unknown>[];
+      const url = `${base}${list}/${String(created.id)}`;
       expect((await send(url, 'PATCH', json, JSON.stringify({ [text]: 'Changed' }))).status).toBe(200);
       expect((await post(key, body)).text).toBe(first.text);
       expect((await send(url, 'DELETE')).status).toBe(204);
@@ -60,16 +63,16 @@ export function testIdempotency(subject: Subject): void {
       expect(await rows(body)).toBe(0);
     });
 
-    it('takes for the same what says the same in another order, or spells out what would be so anyway', async () => {
+    it('treats bodies as equal when only the field order or explicit defaults differ', async () => {
       const [key, body] = [newKey(), newBody()];
       const first = await post(key, body);
-      for (const same of [Object.fromEntries(Object.entries(body).reverse()), { ...subject.defaults, ...body }]) {
-        const answer = await post(key, same);
-        expect([answer.text, isReplayed(answer)]).toEqual([first.text, 'true']);
+      for (const equal of [Object.fromEntries(Object.entries(body).reverse()), { ...subject.defaults, ...body }]) {
+        const response = await post(key, equal);
+        expect([response.text, isReplayed(response)]).toEqual([first.text, 'true']);
       }
     });
 
-    it('gives the Location the prefix that the retry came with', async () => {
+    it('returns the Location with the prefix of the retry', async () => {
       const [key, body] = [newKey(), newBody()];
       const { location } = (await post(key, body)).headers;
       const retried = await post(key, body, '');
@@ -77,7 +80,7 @@ export function testIdempotency(subject: Subject): void {
       expect(retried.headers.location).toBe(location?.slice(prefix.length));
     });
 
-    it('refuses another request with the same key with 422, and does nothing', async () => {
+    it('returns 422 and writes nothing when the key came with a different request', async () => {
       const [key, body, other] = [newKey(), newBody(), newBody()];
       await post(key, body);
       const detail = 'This Idempotency-Key was used with a different request.';
@@ -86,42 +89,44 @@ export function testIdempotency(subject: Subject): void {
       expect((await post(key, body)).status).toBe(201);
     });
 
-    it('keeps nothing of a request that was refused', async () => {
+    it('stores nothing when the request is rejected', async () => {
       const [key, body] = [newKey(), newBody()];
       expect((await post(key, { ...body, [subject.text]: '' })).status).toBe(400);
       expect((await post(key, await subject.conflicts(base))).status).toBe(409);
       service.db.isMigrated = false;
       const unavailable = post(key, body).finally(() => (service.db.isMigrated = true));
       expect((await unavailable).status).toBe(503);
-      const answer = await post(key, body);
-      expect([answer.status, isReplayed(answer)]).toEqual([201, undefined]);
+      const response = await post(key, body);
+      expect([response.status, isReplayed(response)]).toEqual([201, undefined]);
     });
 
-    it('lets 50 at once do it once', async () => {
+    it('takes effect once when 50 requests are concurrent', async () => {
       const [key, body] = [newKey(), newBody()];
-      const answers = await Promise.all(Array.from({ length: 50 }, () => retryWhileUnavailable(() => post(key, body))));
-      const created = answers.filter(({ status }) => status === 201);
-      expect(created.filter((answer) => !isReplayed(answer)).length).toBe(1);
+      const responses = await Promise.all(
+        Array.from({ length: 50 }, () => retryWhileUnavailable(() => post(key, body))),
+      );
+      const created = responses.filter(({ status }) => status === 201);
+      expect(created.filter((response) => !isReplayed(response)).length).toBe(1);
       expect(new Set(created.map(({ text }) => text)).size).toBe(1);
-      for (const { status, body: problem } of answers.filter((answer) => answer.status !== 201)) {
+      for (const { status, body: problem } of responses.filter((response) => response.status !== 201)) {
         expect({ status, type: problem.type }).toEqual({ status: 409, type: `${prefix}/problems/request-in-flight` });
       }
       expect(await rows(body)).toBe(1);
       expect((await post(key, body)).status).toBe(201);
     });
 
-    it('lets one of several different requests have a key that all send at once', async () => {
+    it('accepts one of several concurrent requests when their bodies differ', async () => {
       const key = newKey();
       const bodies = Array.from({ length: 10 }, () => newBody());
-      const answers = await Promise.all(bodies.map((body) => retryWhileUnavailable(() => post(key, body))));
-      const statuses = answers.map(({ status }) => status).sort();
+      const responses = await Promise.all(bodies.map((body) => retryWhileUnavailable(() => post(key, body))));
+      const statuses = responses.map(({ status }) => status).sort();
       expect(statuses.filter((status) => status === 201).length).toBe(1);
       expect(statuses.every((status) => [201, 409, 422].includes(status))).toBe(true);
       const counts = await Promise.all(bodies.map((body) => rows(body)));
-      expect(counts).toEqual(answers.map(({ status }) => (status === 201 ? 1 : 0)));
+      expect(counts).toEqual(responses.map(({ status }) => (status === 201 ? 1 : 0)));
     });
 
-    it('answers 409 while the first is in flight', async () => {
+    it('returns 409 while the first request is in flight', async () => {
       const [key, body] = [newKey(), newBody()];
       const client = await service.db.pool.connect();
       await client.query('begin');
@@ -134,10 +139,10 @@ export function testIdempotency(subject: Subject): void {
       expect((await post(key, body)).status).toBe(201);
     });
 
-    it('writes the effect and the answer together, or neither', async () => {
+    it('rolls back the effect when the response cannot be stored', async () => {
       const [key, body] = [newKey(), newBody()];
-      const break_ = `alter table ${schema}.idempotency_keys add constraint never check (key <> '${key}')`;
-      await service.db.pool.query(break_);
+      const breakInserts = `alter table ${schema}.idempotency_keys add constraint never check (key <> '${key}')`;
+      await service.db.pool.query(breakInserts);
       expect((await post(key, body)).status).toBe(500);
       expect(await rows(body)).toBe(0);
       await service.db.pool.query(`alter table ${schema}.idempotency_keys drop constraint never`);
@@ -145,20 +150,20 @@ export function testIdempotency(subject: Subject): void {
       expect(await rows(body)).toBe(1);
     });
 
-    it('keeps no answer of a request whose effect is lost with its commit', async () => {
+    it('stores no response when the commit fails', async () => {
       const [key, body] = [newKey(), newBody()];
       await service.db.pool.query(`
-        create function ${schema}.refuse() returns trigger language plpgsql as $$ begin raise 'lost'; end $$;
+        create function ${schema}.fail_commit() returns trigger language plpgsql as $$ begin raise 'lost'; end $$;
         create constraint trigger lose after insert on ${table} deferrable initially deferred
-          for each row execute function ${schema}.refuse()`);
+          for each row execute function ${schema}.fail_commit()`);
       expect((await post(key, body)).status).toBe(500);
-      await service.db.pool.query(`drop trigger lose on ${table}; drop function ${schema}.refuse`);
-      const answer = await post(key, body);
-      expect([answer.status, isReplayed(answer)]).toEqual([201, undefined]);
+      await service.db.pool.query(`drop trigger lose on ${table}; drop function ${schema}.fail_commit`);
+      const response = await post(key, body);
+      expect([response.status, isReplayed(response)]).toEqual([201, undefined]);
       expect(await rows(body)).toBe(1);
     });
 
-    it('is forgotten after 24 hours, and cleared away by those that follow', async () => {
+    it('expires after 24 hours, and later requests delete it', async () => {
       const [key, body] = [newKey(), newBody()];
       const first = await post(key, body);
       await age(key, '23 hours 59 minutes');
@@ -169,16 +174,16 @@ export function testIdempotency(subject: Subject): void {
       expect((await post(key, other)).headers['idempotent-replayed']).toBe('true');
       await age(key, '25 hours');
       await post(newKey(), newBody());
-      const { rows: left } = await service.db.pool.query(`select from ${schema}.idempotency_keys where key = $1`, [
+      const { rows: remaining } = await service.db.pool.query(`select from ${schema}.idempotency_keys where key = $1`, [
         key,
       ]);
-      expect(left).toEqual([]);
+      expect(remaining).toEqual([]);
     });
 
-    it('is at most 255 visible characters, and no empty one', async () => {
+    it('returns 400 when the key is not 1 to 255 visible ASCII characters', async () => {
       expect((await post(path.padEnd(255, 'k'), newBody())).status).toBe(201);
-      for (const wrong of ['k'.repeat(256), '', 'ü']) {
-        const { status, body } = await post(wrong, newBody());
+      for (const invalid of ['k'.repeat(256), '', 'ü']) {
+        const { status, body } = await post(invalid, newBody());
         const errors = expect.arrayContaining([expect.objectContaining({ pointer: '/headers/idempotency-key' })]);
         expect({ status, errors: body.errors }).toMatchObject({ status: 400, errors });
       }
@@ -186,7 +191,7 @@ export function testIdempotency(subject: Subject): void {
   });
 
   if (batch) {
-    it('is refused with 422 when it was sent to another operation, and nothing is done', async () => {
+    it('returns 422 and writes nothing when the idempotency key came with another operation', async () => {
       const [key, other, body] = [newKey(), newKey(), newBody()];
       await postTo(prefix + create, key, body);
       await postTo(prefix + batch, other, { items: [body] });
@@ -196,10 +201,10 @@ export function testIdempotency(subject: Subject): void {
     });
   }
 
-  async function age(key: string, by: string): Promise<void> {
+  async function age(key: string, interval: string): Promise<void> {
     await service.db.pool.query(
       `update ${schema}.idempotency_keys set created_at = now() - $2::interval where key = $1`,
-      [key, by],
+      [key, interval],
     );
   }
 }
