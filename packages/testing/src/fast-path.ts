@@ -1,23 +1,19 @@
-/**
- * The fast lane answers as Express and its validator do: requests made at random from the contract, right and wrong in
- * every part, are sent to a service with the lane and to one without, on one database. A failure prints the seed and the
- * path by which fast-check finds it again. `REQUESTS=20000` sends more of them.
- */
+/** Proves with random valid and invalid requests that the fast path responds as Express does. `REQUESTS=20000` sends more. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { resolve, readContract, type Document, type Operation } from '@task-manager/runtime/contract/document';
 import fc from 'fast-check';
 import { serve, type TestService } from './harness.ts';
 import { unknownId, json, send, type Subject } from './subject.ts';
 
-/** Some are deleted on the way. */
+/** Enough of them: random requests delete some. */
 const twinsMax = 30;
 const numRuns = Number(process.env.REQUESTS ?? 1500);
 
-/** A request as it is made up: `twin` stands for the letter of the service that it is sent to, `{…}` for an id. */
-interface Made {
+/** A request before it is sent: for each service, `twin` becomes `twina` or `twinb`, and `{…}` an id. */
+interface RequestTemplate {
   method: string;
-  /** Which of the things that each service has one of, or none. */
-  thing: number;
+  /** The index of a pair of twins; past the last one, an unknown id. */
+  twin: number;
   path: string;
   query: string;
   headers: Record<string, string>;
@@ -28,60 +24,60 @@ export function testFastPath(subject: Subject): void {
   const { name, prefix, list } = subject;
   const contract = readContract(new URL(`../../../generated/${name}.yaml`, import.meta.url));
   let fast: TestService;
-  let plain: TestService;
-  /** The ids of things that are alike but for their ids: one that the fast service is asked for, one for the plain one. */
+  let express: TestService;
+  /** The ids of resources that differ in nothing else: the first for requests to `fast`, the second for `express`. */
   const twins: [string, string][] = [];
   const seen = { fast: 0, validated: 0, statuses: new Set<number>() };
 
   beforeAll(async () => {
     fast = await serve(name, subject.handlers);
-    plain = await serve(name, subject.handlers, { fastPath: false, databaseOf: fast });
+    express = await serve(name, subject.handlers, { fastPath: false, databaseOf: fast });
     fast.server.on('request', (req, res) => {
       res.once('close', () => {
         seen['openapi' in req ? 'validated' : 'fast'] += 1;
       });
     });
     for (let index = 0; index < twinsMax; index++)
-      twins.push([await make(`twina.${index}`), await make(`twinb.${index}`)]);
+      twins.push([await createResource(`twina.${index}`), await createResource(`twinb.${index}`)]);
   });
   afterAll(async () => {
-    await plain.stop();
+    await express.stop();
     await fast.stop();
   });
 
-  async function make(who: string): Promise<string> {
-    const body = { ...subject.body, ...(subject.body.email && { email: `${who}@example.com` }) };
-    const answer = await send(fast.url + prefix + subject.create, 'POST', json, JSON.stringify(body));
-    return answer.body.id as string;
+  async function createResource(emailName: string): Promise<string> {
+    const body = { ...subject.body, ...(subject.body.email && { email: `${emailName}@example.com` }) };
+    const response = await send(fast.url + prefix + subject.create, 'POST', json, JSON.stringify(body));
+    return response.body.id as string;
   }
 
-  async function answerOf(service: TestService, made: Made) {
+  async function responseOf(service: TestService, template: RequestTemplate) {
     const letter = service === fast ? 0 : 1;
-    const id = twins[made.thing]?.[letter] ?? unknownId;
+    const id = twins[template.twin]?.[letter] ?? unknownId;
     const own = (text: string) => text.replace(/twin/gi, letter === 0 ? 'twina' : 'twinb');
-    const headers = Object.fromEntries(Object.entries(made.headers).map(([key, value]) => [key, own(value)]));
-    const url = service.url + own(made.path.replace(/\{\w+\}/, id)) + made.query;
-    const body = typeof made.body === 'string' ? own(made.body) : made.body;
-    const answer = await send(url, made.method, headers, body);
-    delete answer.headers.date;
+    const headers = Object.fromEntries(Object.entries(template.headers).map(([key, value]) => [key, own(value)]));
+    const url = service.url + own(template.path.replace(/\{\w+\}/, id)) + template.query;
+    const body = typeof template.body === 'string' ? own(template.body) : template.body;
+    const response = await send(url, template.method, headers, body);
+    delete response.headers.date;
     return JSON.parse(
-      anonymous({ status: answer.status, headers: answer.headers, text: answer.text }),
-    ) as typeof answer;
+      normalize({ status: response.status, headers: response.headers, text: response.text }),
+    ) as typeof response;
   }
 
-  describe('the fast lane', () => {
+  describe('fast path', () => {
     it(
-      `answers each of ${numRuns} requests, right and wrong, as the validator lets it be answered`,
+      `responds to ${numRuns} valid and invalid requests as Express does`,
       async () => {
         await fc.assert(
-          fc.asyncProperty(requests(contract.document, contract.operations, subject), async (made) => {
-            const [one, other] = [await answerOf(fast, made), await answerOf(plain, made)];
+          fc.asyncProperty(requests(contract.document, contract.operations, subject), async (template) => {
+            const [one, other] = [await responseOf(fast, template), await responseOf(express, template)];
             seen.statuses.add(one.status);
             expect(one).toEqual(other);
           }),
-          { numRuns, examples: sharpest(subject).map((made) => [made]) },
+          { numRuns, examples: edgeCases(subject).map((template) => [template]) },
         );
-        // Else all would be alike, whatever the lane does.
+        // Both paths and every kind of response must occur, or the comparison proves nothing.
         expect(seen.fast).toBeGreaterThan(numRuns / 5);
         expect(seen.validated).toBeGreaterThan(numRuns / 5);
         expect([...seen.statuses]).toEqual(expect.arrayContaining([200, 201, 204, 400, 404, 406, 415]));
@@ -89,33 +85,33 @@ export function testFastPath(subject: Subject): void {
       60_000 + numRuns * 100,
     );
 
-    it('leaves what it cannot read at a glance to the validator', async () => {
+    it('passes a request to Express when it is not valid at first sight', async () => {
       const before = seen.validated;
       await send(`${fast.url}${prefix}${list}?limit=0x10`, 'GET');
       await send(`${fast.url}${prefix}${subject.create}`, 'POST', json, '{}');
-      // The first is refused before it.
+      // The check for integers rejects the first before the validator.
       expect(seen.validated).toBe(before + 1);
     });
   });
 }
 
-/** What differs between twins, and in time. */
-function anonymous(answer: object): string {
-  return JSON.stringify(answer)
+/** Replaces what differs between twins and over time. */
+function normalize(response: object): string {
+  return JSON.stringify(response)
     .replace(/twin[ab]/gi, 'twin')
     .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, 'ID')
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, 'TIME');
 }
 
-/** What a check that is less strict than the validator, and what stands before it, would let pass; sent in each run. */
-function sharpest({ prefix, create, list, body, text }: Subject): Made[] {
-  const read = (query: string): Made => {
-    return { method: 'GET', thing: 0, path: prefix + list, query, headers: {}, body: undefined };
+/** Edge cases that a check less strict than the validator would accept. Each run sends them. */
+function edgeCases({ prefix, create, list, body, text }: Subject): RequestTemplate[] {
+  const read = (query: string): RequestTemplate => {
+    return { method: 'GET', twin: 0, path: prefix + list, query, headers: {}, body: undefined };
   };
-  const write = (value: string, before = ''): Made => {
+  const write = (value: string, before = ''): RequestTemplate => {
     const own = { ...body, ...(body.email && { email: 'twin.sharp@example.com' }), [text]: 'VALUE' };
-    const made = before + JSON.stringify(own).replace('VALUE', value);
-    return { method: 'POST', thing: 0, path: prefix + create, query: '', headers: json, body: made };
+    const bodyText = before + JSON.stringify(own).replace('VALUE', value);
+    return { method: 'POST', twin: 0, path: prefix + create, query: '', headers: json, body: bodyText };
   };
   return [
     ...['0x10', '1e1', '1.0', '%31', '+1', '1&limit=1'].map((limit) => read(`?limit=${limit}`)),
@@ -125,14 +121,14 @@ function sharpest({ prefix, create, list, body, text }: Subject): Made[] {
   ];
 }
 
-function requests(document: Document, operations: Operation[], subject: Subject): fc.Arbitrary<Made> {
+function requests(document: Document, operations: Operation[], subject: Subject): fc.Arbitrary<RequestTemplate> {
   return fc.constantFrom(...operations).chain((operation) =>
     fc.record({
       method: fc.constant(operation.method),
-      thing: fc.nat({ max: twinsMax }),
+      twin: fc.nat({ max: twinsMax }),
       path: mostly(
         fc.constant(subject.prefix + operation.path),
-        fc.constantFrom(operation.path, ...strangePaths(operation)),
+        fc.constantFrom(operation.path, ...invalidPaths(operation)),
       ),
       query: queryOf(document, operation),
       headers: headersOf(operation),
@@ -141,12 +137,12 @@ function requests(document: Document, operations: Operation[], subject: Subject)
   );
 }
 
-/** Nine times in ten the one, so that a request with many parts may be right in all of them. */
-function mostly<Value>(right: fc.Arbitrary<Value>, wrong: fc.Arbitrary<Value>): fc.Arbitrary<Value> {
-  return fc.oneof({ arbitrary: right, weight: 9 }, { arbitrary: wrong, weight: 1 });
+/** Valid nine times in ten, so that a request with many parts can be valid as a validPayload. */
+function mostly<Value>(valid: fc.Arbitrary<Value>, invalid: fc.Arbitrary<Value>): fc.Arbitrary<Value> {
+  return fc.oneof({ arbitrary: valid, weight: 9 }, { arbitrary: invalid, weight: 1 });
 }
 
-function strangePaths({ path }: Operation): string[] {
+function invalidPaths({ path }: Operation): string[] {
   return [`${path}/`, path.toUpperCase(), path.replace(/\{\w+\}/, 'x'), path.replace(/\{\w+\}/, '%7B'), `${path}%ff`];
 }
 
@@ -227,13 +223,13 @@ function bodyOf(document: Document, operation: Operation, { body, batch }: Subje
       fc.constantFrom(...texts, ...scalars, [], ['a', 'a'], {}),
     ),
   ]);
-  // An e-mail address can be had once.
+  // An email address must be unique.
   const own = { ...body, ...(body.email && { email: 'twin@example.com' }) };
   const full = fc.record<Record<string, unknown>>(Object.fromEntries(fields), { requiredKeys: [] });
-  const right = full.map((some) => (operation.method === 'POST' ? { ...own, ...some } : some));
-  const whole = right.map((some) => (item === schema ? some : { items: [some, { ...own, ...some }] }));
-  const unknown = whole.map((some) => ({ ...some, unknown: 1 }));
-  const text = mostly(whole, unknown).map((some) => JSON.stringify(some));
+  const validBody = full.map((some) => (operation.method === 'POST' ? { ...own, ...some } : some));
+  const validPayload = validBody.map((some) => (item === schema ? some : { items: [some, { ...own, ...some }] }));
+  const unknown = validPayload.map((some) => ({ ...some, unknown: 1 }));
+  const text = mostly(validPayload, unknown).map((some) => JSON.stringify(some));
   const broken = fc.constantFrom<string | Buffer>(
     '',
     '{',
@@ -255,7 +251,7 @@ interface Schema {
   items?: Schema;
 }
 
-/** What a parameter or a field may well be. */
+/** Plausible values of a parameter or a field. */
 function valuesOf(document: Document, { name, schema }: { name: string; schema: object }): unknown[] {
   const { enum: values = [], examples = [], type = [], default: usual } = resolve<Schema>(document, schema);
   const own = [...values, ...examples, ...(usual === undefined ? [] : [usual])];

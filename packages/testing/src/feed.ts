@@ -1,4 +1,4 @@
-/** The feed of a service, as promises that each service's tests hold it to. */
+/** Proves that the feed has every change once and in order, as pages, long polls and event streams. */
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
@@ -36,8 +36,8 @@ export function testFeed(subject: Subject): void {
   });
   afterAll(() => service.stop());
 
-  /** Where a new one is. */
-  async function make(): Promise<string> {
+  /** Creates a resource and returns its URL. */
+  async function createResource(): Promise<string> {
     const { headers } = await send(service.url + prefix + create, 'POST', json, JSON.stringify(newBody()));
     return service.url + String(headers.location);
   }
@@ -48,16 +48,15 @@ export function testFeed(subject: Subject): void {
     return body as unknown as Page;
   }
 
-  /** Where the feed ends now. */
-  async function end(): Promise<string> {
+  async function latestCursor(): Promise<string> {
     return (await read('cursor=latest')).nextCursor ?? '0-0';
   }
 
   const idOf = (url: string) => url.split('/').at(-1) ?? '';
-  const told = ({ items }: Page) => items.map(({ type, data: { id, version } }) => [type, id, version]);
+  const changesIn = ({ items }: Page) => items.map(({ type, data: { id, version } }) => [type, id, version]);
 
-  describe('the feed', () => {
-    it('is empty, and has no cursor, before anything has happened', async () => {
+  describe('feed', () => {
+    it('is empty and has no cursor when nothing has changed yet', async () => {
       const fresh = await serve(name, subject.handlers);
       for (const query of ['', '?cursor=latest']) {
         const { body } = await send(`${fresh.url}${prefix}${list}/feed${query}`, 'GET');
@@ -66,9 +65,9 @@ export function testFeed(subject: Subject): void {
       await fresh.stop();
     });
 
-    it('tells each change once, in order, and nothing of what was refused', async () => {
-      const cursor = await end();
-      const url = await make();
+    it('has each change once and in order, and none of a rejected request', async () => {
+      const cursor = await latestCursor();
+      const url = await createResource();
       await send(url, 'PATCH', json, JSON.stringify({ [text]: 'Changed' }));
       await send(url, 'PATCH', json, JSON.stringify({ [text]: '' }));
       await send(url, 'PATCH', { ...json, 'If-Match': '"1"' }, '{}');
@@ -78,7 +77,7 @@ export function testFeed(subject: Subject): void {
       await send(service.url + prefix + create, 'POST', json, '{}');
       const page = await read(`cursor=${cursor}`);
       const id = idOf(url);
-      expect(told(page)).toEqual([
+      expect(changesIn(page)).toEqual([
         [events.created, id, 1],
         [events.changed, id, 2],
         [events.deleted, id, 2],
@@ -96,42 +95,42 @@ export function testFeed(subject: Subject): void {
       expect(page.nextCursor).toBe(page.items.at(-1)?.id);
     });
 
-    it('tells nothing of what conflicts, or is a replay', async () => {
+    it('has no event of a conflict or a replayed request', async () => {
       const conflict = JSON.stringify(await subject.conflicts(service.url + prefix));
-      const cursor = await end();
-      const url = await make();
-      const keyed = { ...json, 'Idempotency-Key': 'told once' };
+      const cursor = await latestCursor();
+      const url = await createResource();
+      const keyed = { ...json, 'Idempotency-Key': 'feed replay' };
       const [first, second] = [JSON.stringify(newBody()), JSON.stringify(newBody())];
       const post = (headers: Record<string, string>, body: string) =>
         send(service.url + prefix + create, 'POST', headers, body);
-      const { body: made } = await post(keyed, first);
-      const answers = [
+      const { body: created } = await post(keyed, first);
+      const responses = [
         await post(keyed, first),
         await post(keyed, second),
         await post(json, conflict),
         await send(url, 'PATCH', json, conflict),
       ];
-      expect(answers.map(({ status }) => status)).toEqual([201, 422, 409, 409]);
-      expect((await read(`cursor=${cursor}`)).items.map((event) => event.subject)).toEqual([idOf(url), made.id]);
+      expect(responses.map(({ status }) => status)).toEqual([201, 422, 409, 409]);
+      expect((await read(`cursor=${cursor}`)).items.map((event) => event.subject)).toEqual([idOf(url), created.id]);
     });
 
     if (batch) {
-      it('tells of each one of a batch', async () => {
-        const cursor = await end();
+      it('has an event for each resource of a batch', async () => {
+        const cursor = await latestCursor();
         const items = [newBody(), newBody(), newBody()];
         const { body } = await send(service.url + prefix + batch, 'POST', json, JSON.stringify({ items }));
         const ids = (body.items as { id: string }[]).map(({ id }) => id);
         const page = await read(`cursor=${cursor}`);
-        expect(told(page).sort()).toEqual(ids.map((id) => [events.created, id, 1]).sort());
+        expect(changesIn(page).sort()).toEqual(ids.map((id) => [events.created, id, 1]).sort());
       });
     }
 
-    it('leads by Link from the oldest event to the newest, with the prefix and the limit that were asked for', async () => {
+    it('links from the oldest event to the newest, with the prefix and limit of the request', async () => {
       const fresh = await serve(name, subject.handlers);
-      for (let made = 0; made < 4; made++) {
+      for (let created = 0; created < 4; created++) {
         await send(fresh.url + prefix + create, 'POST', json, JSON.stringify(newBody()));
       }
-      const whole = (await send(`${fresh.url}${prefix}${list}/feed?limit=100`, 'GET')).body.items;
+      const all = (await send(`${fresh.url}${prefix}${list}/feed?limit=100`, 'GET')).body.items;
       for (const server of new Set([prefix, ''])) {
         const seen: Event[] = [];
         let next = `${server}${list}/feed?limit=3`;
@@ -144,23 +143,23 @@ export function testFeed(subject: Subject): void {
           next = `${server}${list}/feed?limit=3&cursor=${nextCursor}`;
         }
         expect(seen).toHaveLength(4);
-        expect(seen).toEqual(whole);
+        expect(seen).toEqual(all);
       }
       await fresh.stop();
     });
 
-    it('answers 304 until there is more', async () => {
-      const url = `${feedUrl}?cursor=${await end()}`;
+    it('returns 304 until there is a new event', async () => {
+      const url = `${feedUrl}?cursor=${await latestCursor()}`;
       const known = { 'If-None-Match': String((await send(url, 'GET')).headers.etag) };
       expect(await send(url, 'GET', known)).toMatchObject({ status: 304, text: '' });
-      await make();
+      await createResource();
       expect((await send(url, 'GET', known)).status).toBe(200);
     });
 
-    it('is read on from any event, a page at a time', async () => {
-      const cursor = await end();
+    it('continues after any event, a page at a time', async () => {
+      const cursor = await latestCursor();
       const ids: string[] = [];
-      for (let index = 0; index < 5; index++) ids.push(idOf(await make()));
+      for (let index = 0; index < 5; index++) ids.push(idOf(await createResource()));
       const seen: string[] = [];
       let page = await read(`cursor=${cursor}&limit=2`);
       while (page.items.length > 0) {
@@ -168,17 +167,17 @@ export function testFeed(subject: Subject): void {
         page = await read(`cursor=${page.nextCursor}&limit=2`);
       }
       expect(seen).toEqual(ids);
-      expect(page.nextCursor).toBe(await end());
+      expect(page.nextCursor).toBe(await latestCursor());
       const all = await read(`cursor=${cursor}`);
       const later = { 'Last-Event-ID': all.items[3]?.id ?? '' };
       const { body } = await send(`${feedUrl}?cursor=${cursor}`, 'GET', later);
       expect((body as unknown as Page).items).toEqual(all.items.slice(4));
     });
 
-    it('leaves nothing out and repeats nothing when transactions end in another order than they began', async () => {
+    it('skips and repeats no event when transactions end in another order than they began', async () => {
       const writers = Array.from({ length: 4 }, () => new pg.Client(connectionOf(service.environment)));
       await Promise.all(writers.map((writer) => writer.connect()));
-      const cursor = await end();
+      const cursor = await latestCursor();
       const seen: number[] = [];
       const done = new AbortController();
       const reading = (async () => {
@@ -202,7 +201,7 @@ export function testFeed(subject: Subject): void {
       for (let round = 0; round < 20; round++) {
         for (const writer of writers) await writer.query('begin');
         for (const writer of writers) await write(writer);
-        // The first to begin is the last to end.
+        // The first to begin commits last.
         for (const writer of [...writers].reverse()) {
           await write(writer);
           await sleep(3);
@@ -219,19 +218,19 @@ export function testFeed(subject: Subject): void {
       expect(seen.length).toBe(16 * 8);
     });
 
-    it('waits for an event when it is asked to, and only so long', async () => {
-      await make();
-      const cursor = await end();
+    it('waits for an event, at most as long as wait allows', async () => {
+      await createResource();
+      const cursor = await latestCursor();
       expect(await read(`cursor=${cursor}&wait=1`)).toEqual({ items: [], nextCursor: cursor });
       const waiting = [read(`cursor=${cursor}&wait=20`), read('cursor=latest&wait=20')];
       await sleep(150);
-      const id = idOf(await make());
+      const id = idOf(await createResource());
       for (const page of await Promise.all(waiting)) expect(page.items.map((event) => event.subject)).toEqual([id]);
     });
 
-    it('waits only so long when garbage is collected meanwhile', async () => {
-      await make();
-      const cursor = await end();
+    it('waits no longer than wait allows when garbage is collected meanwhile', async () => {
+      await createResource();
+      const cursor = await latestCursor();
       const waiting = read(`cursor=${cursor}&wait=1`);
       for (let round = 0; round < 8; round++) {
         await sleep(100);
@@ -240,7 +239,7 @@ export function testFeed(subject: Subject): void {
       expect(await waiting).toEqual({ items: [], nextCursor: cursor });
     });
 
-    it('refuses a cursor, a wait and an event id that are none, with their place', async () => {
+    it('returns 400 with a pointer when the cursor, wait, limit or event id is invalid', async () => {
       for (const [query, pointer] of [
         ...['', 'x', '1', '1-', '-1', '1-1-1', '1--1', '0x1-1', '01-1', '1-08', 'LATEST', 'latest-1'].map(
           (cursor) => [`cursor=${cursor}`, '/query/cursor'] as const,
@@ -266,12 +265,12 @@ export function testFeed(subject: Subject): void {
     });
   });
 
-  describe('the event stream', () => {
-    it('tells what has happened and then what happens, to each who listens', async () => {
-      const cursor = await end();
-      const before = idOf(await make());
-      const streams = await Promise.all([1, 2, 3].map(() => listen(`${feedUrl}?cursor=${cursor}`)));
-      const after = idOf(await make());
+  describe('event stream', () => {
+    it('sends past events and then new ones to each client', async () => {
+      const cursor = await latestCursor();
+      const before = idOf(await createResource());
+      const streams = await Promise.all([1, 2, 3].map(() => openStream(`${feedUrl}?cursor=${cursor}`)));
+      const after = idOf(await createResource());
       for (const stream of streams) {
         const [first, second] = [await stream.next(), await stream.next()];
         expect([first.subject, second.subject]).toEqual([before, after]);
@@ -279,49 +278,49 @@ export function testFeed(subject: Subject): void {
       }
     });
 
-    it('says first how soon to come back when it breaks off', async () => {
+    it('starts with the reconnection time', async () => {
       const stream = await open(`${feedUrl}?cursor=latest`, 'GET', { Accept: 'text/event-stream' });
       const [first] = (await once(stream, 'data')) as [Buffer];
       expect(first.toString()).toBe('retry: 1000\n\n');
-      // It has no next request.
+      // An endless response leaves no next request on the connection.
       expect(stream.headers).toMatchObject({ 'content-type': 'text/event-stream; charset=utf-8', connection: 'close' });
       stream.destroy();
     });
 
-    it('goes on after the event that was the last to be heard', async () => {
-      const cursor = await end();
-      const ids = [idOf(await make()), idOf(await make()), idOf(await make())];
+    it('continues after Last-Event-ID', async () => {
+      const cursor = await latestCursor();
+      const ids = [idOf(await createResource()), idOf(await createResource()), idOf(await createResource())];
       const { items } = await read(`cursor=${cursor}`);
-      const stream = await listen(`${feedUrl}?cursor=${cursor}`, { 'Last-Event-ID': items[0]?.id ?? '' });
+      const stream = await openStream(`${feedUrl}?cursor=${cursor}`, { 'Last-Event-ID': items[0]?.id ?? '' });
       expect([(await stream.next()).subject, (await stream.next()).subject]).toEqual(ids.slice(1));
       stream.close();
     });
 
-    it('sends more than a page has', async () => {
-      const cursor = await end();
+    it('sends more events than one page holds', async () => {
+      const cursor = await latestCursor();
       await service.db.pool.query(
         `insert into ${schema}.events (type, subject, version) select $1, $2, number from generate_series(1, 250) as number`,
         [events.changed, unknownId],
       );
-      const stream = await listen(`${feedUrl}?cursor=${cursor}`);
+      const stream = await openStream(`${feedUrl}?cursor=${cursor}`);
       const versions: number[] = [];
       while (versions.length < 250) versions.push((await stream.next()).data.version);
       expect(versions).toEqual(Array.from({ length: 250 }, (_, index) => index + 1));
       stream.close();
     });
 
-    it('is sent only to those who like it best, and to nobody from a place that is none', async () => {
+    it('is sent only when Accept prefers it, and not when the cursor is invalid', async () => {
       for (const Accept of ['*/*', 'application/json', 'text/event-stream;q=0.5, application/json']) {
         expect((await send(feedUrl, 'GET', { Accept })).headers['content-type']).toMatch('application/json');
       }
       expect((await send(`${feedUrl}?cursor=x`, 'GET', { Accept: 'text/event-stream' })).status).toBe(400);
     });
 
-    it('ends when the service stops, and so does all waiting', async () => {
+    it('ends when the service stops, as long polls do', async () => {
       const stopping = await serve(name, subject.handlers);
       try {
         const url = `${stopping.url}${list}/feed`;
-        const stream = await listen(url);
+        const stream = await openStream(url);
         const waiting = send(`${url}?wait=20`, 'GET');
         await sleep(100);
         stopping.health.stop();
@@ -332,16 +331,16 @@ export function testFeed(subject: Subject): void {
       }
     });
 
-    it('has headers and nothing else for HEAD', async () => {
+    it('has headers but no body when the method is HEAD', async () => {
       const { status, headers, text: body } = await send(feedUrl, 'HEAD', { Accept: 'text/event-stream' });
       expect([status, headers['content-type'], body]).toEqual([200, 'text/event-stream; charset=utf-8', '']);
     });
   });
 
-  /** Listens as an EventSource does. */
-  async function listen(url: string, headers: Record<string, string> = {}) {
+  /** Opens an event stream, as EventSource does. */
+  async function openStream(url: string, headers: Record<string, string> = {}) {
     const response = await open(url, 'GET', { Accept: 'text/event-stream', ...headers });
-    // Whoever closes it breaks it off.
+    // `close` makes the response emit an error.
     response.on('error', () => undefined);
     expect([response.statusCode, response.headers['content-type']]).toEqual([200, 'text/event-stream; charset=utf-8']);
     expect(response.headers['cache-control']).toBe('no-cache');
