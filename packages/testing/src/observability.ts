@@ -1,4 +1,4 @@
-/** What an operator sees of a service: a line of the log for each request, and what is measured. */
+/** Proves the request log and the Prometheus metrics of a service. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DatabaseUnavailable } from '@task-manager/runtime/postgres/database';
 import { pino } from 'pino';
@@ -7,30 +7,30 @@ import { unknownId, json, withListHandler, send, type Subject } from './subject.
 
 export function testObservability(subject: Subject): void {
   const { name, create, list, prefix, listOperation } = subject;
-  const kept = captureLog();
+  const captured = captureLog();
   let service: TestService;
   let base: string;
 
   beforeAll(async () => {
-    service = await serve(name, subject.handlers, { logger: kept.logger });
+    service = await serve(name, subject.handlers, { logger: captured.logger });
     base = service.url + prefix;
   });
   afterAll(() => service.stop());
 
-  /** The line of the request that is sent now. */
-  async function logged(method: string, path: string, headers = {}, body?: string): Promise<LogLine | undefined> {
-    const before = kept.lines.length;
-    const { headers: answered } = await send(base + path, method, headers, body);
-    const written = kept.lines.slice(before).filter(({ msg }) => msg === 'request');
+  /** Sends a request and returns its only line of the log. */
+  async function logLineOf(method: string, path: string, headers = {}, body?: string): Promise<LogLine | undefined> {
+    const before = captured.lines.length;
+    const response = await send(base + path, method, headers, body);
+    const written = captured.lines.slice(before).filter(({ msg }) => msg === 'request');
     expect(written.length).toBe(1);
-    expect(written[0]?.requestId).toBe(answered['x-request-id']);
+    expect(written[0]?.requestId).toBe(response.headers['x-request-id']);
     return written[0];
   }
 
-  describe('the log', () => {
-    it('says of a request what it was and how it ended', async () => {
+  describe('request log', () => {
+    it('has one line with the operation, status and duration of each request', async () => {
       const begin = performance.now();
-      const line = await logged('GET', `${list}?limit=1`, { 'X-Request-Id': 'look-for-me' });
+      const line = await logLineOf('GET', `${list}?limit=1`, { 'X-Request-Id': 'look-for-me' });
       const passedMs = performance.now() - begin;
       expect(line).toEqual({
         level: 30,
@@ -50,22 +50,23 @@ export function testObservability(subject: Subject): void {
       expect(line?.durationMs).toBeLessThanOrEqual(Math.ceil(passedMs));
     });
 
-    it('has the method that was asked for, and no operation where there is none', async () => {
-      expect(await logged('HEAD', list)).toMatchObject({ method: 'HEAD', status: 200 });
-      const nowhere = await logged('PUT', '/nowhere?secret');
+    it('has the method of the request, and no operation when none matches', async () => {
+      expect(await logLineOf('HEAD', list)).toMatchObject({ method: 'HEAD', status: 200 });
+      const nowhere = await logLineOf('PUT', '/nowhere?secret');
       expect(nowhere).toMatchObject({ level: 30, method: 'PUT', path: `${prefix}/nowhere`, status: 404 });
       expect(nowhere).not.toHaveProperty('operation');
     });
 
-    it('has what is asked for all the time below its usual level', async () => {
-      for (const path of ['/health', '/health/live']) expect(await logged('GET', path)).toMatchObject({ level: 20 });
-      expect(await logged('GET', `${list}/feed?limit=1`)).toMatchObject({ level: 30, status: 200 });
-      expect(await logged('GET', `${list}/feed?limit=1&wait=0`)).toMatchObject({ level: 20, status: 200 });
-      expect(await logged('GET', `${list}/feed?limit=none&wait=0`)).toMatchObject({ level: 30, status: 400 });
-      for (const path of ['/health/more', '/my-health']) expect(await logged('GET', path)).toMatchObject({ level: 30 });
+    it('has health checks and successful polls at level debug', async () => {
+      for (const path of ['/health', '/health/live']) expect(await logLineOf('GET', path)).toMatchObject({ level: 20 });
+      expect(await logLineOf('GET', `${list}/feed?limit=1`)).toMatchObject({ level: 30, status: 200 });
+      expect(await logLineOf('GET', `${list}/feed?limit=1&wait=0`)).toMatchObject({ level: 20, status: 200 });
+      expect(await logLineOf('GET', `${list}/feed?limit=none&wait=0`)).toMatchObject({ level: 30, status: 400 });
+      for (const path of ['/health/more', '/my-health'])
+        expect(await logLineOf('GET', path)).toMatchObject({ level: 30 });
     });
 
-    it('tells what went wrong: as an error, or as a warning while the database is away', async () => {
+    it('has a 500 at level error with its cause, and a 503 at level warn', async () => {
       const failing = captureLog();
       let failure = new Error('a bug');
       const broken = await serve(
@@ -75,41 +76,41 @@ export function testObservability(subject: Subject): void {
       );
       await send(broken.url + list, 'GET');
       expect(failing.lines.at(-1)).toMatchObject({ level: 50, status: 500, err: { message: 'a bug' } });
-      failure = new DatabaseUnavailable('away', { cause: new Error('the reason') });
+      failure = new DatabaseUnavailable('unavailable', { cause: new Error('the reason') });
       await send(broken.url + list, 'GET');
       expect(failing.lines.at(-1)).toMatchObject({
         level: 40,
         status: 503,
-        err: { message: expect.stringMatching('away') },
+        err: { message: expect.stringMatching('unavailable') },
       });
       broken.health.reason = 'not yet';
       await send(`${broken.url}/health`, 'GET');
       expect(failing.lines.at(-1)).toMatchObject({ level: 20, status: 503 });
       await broken.stop();
       await send(base + create, 'POST', json, '{');
-      expect(kept.lines.at(-1)).toMatchObject({ level: 30, status: 400 });
-      expect(kept.lines.at(-1)).not.toHaveProperty('err');
+      expect(captured.lines.at(-1)).toMatchObject({ level: 30, status: 400 });
+      expect(captured.lines.at(-1)).not.toHaveProperty('err');
     });
 
-    it('says of one whom its client left', async () => {
-      const leaving = captureLog();
+    it('marks a request as aborted when the client disconnects', async () => {
+      const aborted = captureLog();
       const waiting = await serve(
         name,
         withListHandler(subject, async ({ db }) => {
           await db.query({ text: 'select pg_sleep(0.3)' });
           return { status: 200, body: { items: [], nextCursor: null } };
         }),
-        { logger: leaving.logger },
+        { logger: aborted.logger },
       );
-      const left = AbortSignal.timeout(50);
-      await expect(fetch(waiting.url + list, { signal: left })).rejects.toThrow();
-      while (leaving.lines.length === 0) await send(`${waiting.url}/health/live`, 'GET');
-      const [line] = leaving.lines.filter(({ operation }) => operation === listOperation);
+      const signal = AbortSignal.timeout(50);
+      await expect(fetch(waiting.url + list, { signal })).rejects.toThrow();
+      while (aborted.lines.length === 0) await send(`${waiting.url}/health/live`, 'GET');
+      const [line] = aborted.lines.filter(({ operation }) => operation === listOperation);
       expect(line).toMatchObject({ aborted: true, operation: listOperation });
       await waiting.stop();
     });
 
-    it('has nothing below its level', async () => {
+    it('has no line below its level', async () => {
       const lines: string[] = [];
       const logger = pino({ level: 'warn' }, { write: (line: string) => lines.push(line) });
       const quiet = await serve(name, subject.handlers, { logger });
@@ -120,7 +121,7 @@ export function testObservability(subject: Subject): void {
     });
   });
 
-  describe('what is measured', () => {
+  describe('metrics', () => {
     let url: string;
     beforeAll(async () => {
       url = await listen(service.metrics.server);
@@ -129,19 +130,19 @@ export function testObservability(subject: Subject): void {
       service.metrics.server.close();
     });
 
-    it('is served on a port of its own, as Prometheus reads it', async () => {
-      const answer = await send(`${url}/metrics`, 'GET');
-      expect(answer).toMatchObject({
+    it('are served on a separate port in the format of Prometheus', async () => {
+      const response = await send(`${url}/metrics`, 'GET');
+      expect(response).toMatchObject({
         status: 200,
         headers: { 'content-type': expect.stringMatching(/^text\/plain; version=/) },
       });
-      expect(answer.text).toContain('nodejs_eventloop_lag_seconds');
-      expect(answer.text).toContain('process_resident_memory_bytes');
+      expect(response.text).toContain('nodejs_eventloop_lag_seconds');
+      expect(response.text).toContain('process_resident_memory_bytes');
       for (const path of ['/', '/metrics/', '/health']) expect((await send(url + path, 'GET')).status).toBe(404);
       expect((await send(`${base}/metrics`, 'GET')).status).toBe(404);
     });
 
-    it('is each request, by operation and status, in the time that it took', async () => {
+    it('count requests and their durations by operation and status', async () => {
       const counts = async () => {
         const { text } = await send(`${url}/metrics`, 'GET');
         const lines = [...text.matchAll(/^http_request_duration_seconds_(\w+)\{(.*)\} (.+)$/gm)];
@@ -152,19 +153,19 @@ export function testObservability(subject: Subject): void {
       await send(`${base}${list}/${unknownId}`, 'GET');
       await send(`${base}/nowhere`, 'GET');
       const after = await counts();
-      const more = (labels: string) => (after.get(labels) ?? 0) - (before.get(labels) ?? 0);
-      const listed = `operation="${listOperation}",status="200"`;
-      expect(more(`count ${listed}`)).toBe(1);
-      expect(more('count operation="none",status="404"')).toBe(1);
-      expect(more(`sum ${listed}`)).toBeGreaterThan(0);
-      expect(more(`sum ${listed}`)).toBeLessThan(10);
-      const buckets = [...after.keys()].filter((key) => key.startsWith('bucket') && key.endsWith(listed));
+      const increase = (labels: string) => (after.get(labels) ?? 0) - (before.get(labels) ?? 0);
+      const listLabels = `operation="${listOperation}",status="200"`;
+      expect(increase(`count ${listLabels}`)).toBe(1);
+      expect(increase('count operation="none",status="404"')).toBe(1);
+      expect(increase(`sum ${listLabels}`)).toBeGreaterThan(0);
+      expect(increase(`sum ${listLabels}`)).toBeLessThan(10);
+      const buckets = [...after.keys()].filter((key) => key.startsWith('bucket') && key.endsWith(listLabels));
       const bounds = buckets.map((key) => /le="([^"]+)"/.exec(key)?.[1]);
-      const most = ['0.001', '0.0025', '0.005', '0.01', '0.025', '0.05', '0.1', '0.25', '0.5', '1', '2.5', '+Inf'];
-      expect(bounds).toEqual(most);
+      const expected = ['0.001', '0.0025', '0.005', '0.01', '0.025', '0.05', '0.1', '0.25', '0.5', '1', '2.5', '+Inf'];
+      expect(bounds).toEqual(expected);
     });
 
-    it('is the pool: what is in use, what is idle, and who waits', async () => {
+    it('count the connections of the pool that are used, idle and waited for', async () => {
       const pool = async () => {
         const { text } = await send(`${url}/metrics`, 'GET');
         expect(text).toMatch(/^# HELP pg_pool_connections .*in use, idle/m);
