@@ -1,3 +1,4 @@
+/** Proves that concurrent calls share statements, and that a failure reaches only its own call. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { batched, shared } from '@task-manager/runtime/postgres/batch';
 import { Database, DatabaseUnavailable, type Queryable } from '@task-manager/runtime/postgres/database';
@@ -8,29 +9,29 @@ import { dropDatabase, connectAsSuperuser, newEnvironment } from '@task-manager/
 
 let environment: Config;
 let db: Database;
-/** Looks on from outside, and holds what the others need. */
-let onlooker: pg.Client;
-/** The arguments of each statement that was sent. */
+/** Reads the database outside the pool, and holds locks. */
+let superuser: pg.Client;
+/** The arguments of each statement that was sent, in order. */
 let sent: number[][];
 
 beforeAll(async () => {
   environment = await newEnvironment('task-service');
   db = new Database(environment, 'task_service', createLogger('test', 'silent'));
   db.isMigrated = true;
-  onlooker = await connectAsSuperuser(environment);
-  await onlooker.query(
+  superuser = await connectAsSuperuser(environment);
+  await superuser.query(
     'create table task_service.numbers (number int unique deferrable initially deferred check (number > 0))',
   );
-  await onlooker.query('grant all on task_service.numbers to task_service');
+  await superuser.query('grant all on task_service.numbers to task_service');
 });
 afterAll(async () => {
-  await onlooker.end();
+  await superuser.end();
   await dropDatabase(environment);
   await db.end();
 });
 beforeEach(async () => {
   sent = [];
-  await onlooker.query('truncate task_service.numbers');
+  await superuser.query('truncate task_service.numbers');
 });
 
 const insertAll = async (queryable: Queryable, numbers: number[]) => {
@@ -48,52 +49,52 @@ const count = shared(async (queryable: Queryable, from: number) => {
 });
 
 async function stored(): Promise<number[]> {
-  const { rows } = await onlooker.query<{ number: number }>('select number from task_service.numbers order by 1');
+  const { rows } = await superuser.query<{ number: number }>('select number from task_service.numbers order by 1');
   return rows.map(({ number }) => number);
 }
 
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
-/** Until all that has arrived together has been sent. */
-const turn = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+/** Waits until the pending batch has been sent. */
+const batchSent = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 
 describe('batched', () => {
-  it('sends what comes together in one statement, and gives each its own result', async () => {
+  it('sends concurrent calls in one statement, and returns to each its own result', async () => {
     expect(await Promise.all(numbers(1, 50).map((number) => insert(db, number)))).toEqual(numbers(1, 50));
     expect(sent).toEqual([numbers(1, 50)]);
   });
 
-  it('gathers while a batch is on its way, so that nobody waits for more than that and their own', async () => {
-    const slowly = batched(async (queryable: Queryable, all: number[]) => {
+  it('collects calls while a batch is in flight', async () => {
+    const insertSlowly = batched(async (queryable: Queryable, all: number[]) => {
       sent.push(all);
       await queryable.query({ text: 'select pg_sleep(0.05)' });
       return all;
     });
     const calls = [];
     for (const number of numbers(1, 5)) {
-      calls.push(slowly(db, number));
-      await turn();
+      calls.push(insertSlowly(db, number));
+      await batchSent();
     }
     await Promise.all(calls);
     expect(sent).toEqual([[1], [2, 3, 4, 5]]);
   });
 
-  it('sends more than a statement should hold beside what is on its way', async () => {
+  it('sends another batch at once when the pending one is full', async () => {
     const all = numbers(1, 600).map((number) => insert(db, number));
     await Promise.all(all);
     expect(sent.map(({ length }) => length).sort()).toEqual([256, 256, 88]);
     expect(await stored()).toEqual(numbers(1, 600));
   });
 
-  it('answers when the row is there for everybody', async () => {
-    const answered = numbers(1, 20).map(async (number) => {
+  it('resolves when other connections see the row', async () => {
+    const counts = numbers(1, 20).map(async (number) => {
       await insert(db, number);
       const text = 'select from task_service.numbers where number = $1';
       return (await db.pool.query({ text, values: [number] })).rowCount;
     });
-    expect(await Promise.all(answered)).toEqual(answered.map(() => 1));
+    expect(await Promise.all(counts)).toEqual(counts.map(() => 1));
   });
 
-  it('lets the one that is at fault fail alone', async () => {
+  it('rejects only the invalid call of a batch', async () => {
     const outcomes = await Promise.allSettled(
       [...numbers(1, 20), -1, ...numbers(21, 40)].map((number) => insert(db, number)),
     );
@@ -102,72 +103,72 @@ describe('batched', () => {
     expect(await stored()).toEqual(numbers(1, 40));
   });
 
-  it('lets one that is found at fault by the commit fail alone', async () => {
+  it('rejects only the invalid call when the commit finds it', async () => {
     await insert(db, 7);
     const outcomes = await Promise.allSettled(numbers(1, 10).map((number) => insert(db, number)));
     expect(outcomes.flatMap(({ status }, index) => (status === 'rejected' ? [index + 1] : []))).toEqual([7]);
     expect(await stored()).toEqual(numbers(1, 10));
   });
 
-  it('fails all of a batch whose connection is lost, and sends none of it again', async () => {
-    await onlooker.query('begin; lock table task_service.numbers');
+  it('rejects the whole batch without a retry when its connection is lost', async () => {
+    await superuser.query('begin; lock table task_service.numbers');
     const outcomes = Promise.allSettled(numbers(1, 10).map((number) => insert(db, number)));
     const waiting = `select pg_terminate_backend(pid) from pg_stat_activity where usename = 'task_service' and wait_event_type = 'Lock'`;
-    while ((await onlooker.query(waiting)).rowCount === 0);
+    while ((await superuser.query(waiting)).rowCount === 0);
     for (const outcome of await outcomes) {
       expect(outcome).toMatchObject({ status: 'rejected', reason: expect.any(DatabaseUnavailable) });
     }
-    await onlooker.query('commit');
+    await superuser.query('commit');
     expect(sent).toEqual([numbers(1, 10)]);
     expect(await stored()).toEqual([]);
     expect(await insert(db, 11)).toBe(11);
   });
 
-  it('does not let a batch that the database holds up hold up those behind it', async () => {
-    const hold = batched(async (queryable: Queryable, all: number[]) => {
+  it('sends the next batch when the database blocks the one in flight', async () => {
+    const insertHeld = batched(async (queryable: Queryable, all: number[]) => {
       const text = 'insert into task_service.held select unnest($1::int[]) on conflict do nothing';
       await queryable.query({ text, values: [all] });
       return all;
     });
-    await onlooker.query('create table task_service.held (number int primary key)');
-    await onlooker.query('grant all on task_service.held to task_service');
-    await onlooker.query('begin; insert into task_service.held values (1)');
-    // It waits for the onlooker, who may yet have it.
-    const held = hold(db, 1);
-    await turn();
-    expect(await hold(db, 2)).toBe(2);
-    await onlooker.query('rollback');
+    await superuser.query('create table task_service.held (number int primary key)');
+    await superuser.query('grant all on task_service.held to task_service');
+    await superuser.query('begin; insert into task_service.held values (1)');
+    // Waits for the uncommitted row of the superuser.
+    const held = insertHeld(db, 1);
+    await batchSent();
+    expect(await insertHeld(db, 2)).toBe(2);
+    await superuser.query('rollback');
     expect(await held).toBe(1);
   });
 
-  it('is a statement by itself in a transaction, which is undone with it', async () => {
-    const undone = db.transaction(async (transaction) => {
+  it('sends a separate statement in a transaction, and rolls it back with it', async () => {
+    const rolledBack = db.transaction(async (transaction) => {
       await Promise.all([insert(transaction, 1), insert(db, 2)]);
-      throw new Error('undo');
+      throw new Error('rollback');
     });
-    await expect(undone).rejects.toThrow('undo');
+    await expect(rolledBack).rejects.toThrow('rollback');
     expect(sent.sort()).toEqual([[1], [2]]);
     expect(await stored()).toEqual([2]);
   });
 });
 
 describe('shared', () => {
-  it('reads once for all who ask the same at the same time', async () => {
+  it('reads once for concurrent calls with equal arguments', async () => {
     await insert(db, 1);
     sent = [];
     expect(await Promise.all([count(db, 1), count(db, 2), count(db, 1), count(db, 1)])).toEqual([1, 0, 1, 1]);
     expect(sent.sort()).toEqual([[1], [2]]);
   });
 
-  it('never answers with what was read before somebody asked', async () => {
+  it('never returns a result that was read before the call', async () => {
     const early = count(db, 1);
     const reading = `select from pg_stat_activity where state = 'active' and query like 'select count(*)::int, pg_sleep%'`;
-    while ((await onlooker.query(reading)).rowCount === 0);
+    while ((await superuser.query(reading)).rowCount === 0);
     await insert(db, 1);
     expect([await count(db, 1), await early]).toEqual([1, 0]);
   });
 
-  it('tells all who asked when it fails', async () => {
+  it('rejects all calls when the read fails', async () => {
     const fail = shared((queryable: Queryable) => queryable.query({ text: 'select 1 / 0' }));
     for (const outcome of await Promise.allSettled([fail(db, 1), fail(db, 1)])) {
       expect(outcome).toMatchObject({ status: 'rejected', reason: { code: '22012' } });

@@ -1,20 +1,21 @@
+/** Proves which environment variables a service reads, their defaults and their error messages. */
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { readConfig } from '@task-manager/runtime/config';
 import { str } from 'envalid';
 
-const least = { POSTGRES_HOST: 'db', POSTGRES_DB: 'tasks', POSTGRES_USER: 'tasker', POSTGRES_PASSWORD: 'secret' };
+const required = { POSTGRES_HOST: 'db', POSTGRES_DB: 'tasks', POSTGRES_USER: 'tasker', POSTGRES_PASSWORD: 'secret' };
 
 afterEach(() => {
   jest.restoreAllMocks();
 });
 
-/** What is said on standard error, and the code of the exit, when the process has this environment. */
-function refusalOf(environment: NodeJS.ProcessEnv, more = {}): { lines: string[]; code: unknown } {
+/** The lines on standard error and the exit code when this environment is invalid. */
+function failureOf(environment: NodeJS.ProcessEnv, more = {}): { lines: string[]; code: unknown } {
   const lines: string[] = [];
   let code: unknown;
   jest.spyOn(console, 'error').mockImplementation((line) => lines.push(String(line)));
-  jest.spyOn(process, 'exit').mockImplementation((given): never => {
-    code = given;
+  jest.spyOn(process, 'exit').mockImplementation((exitCode): never => {
+    code = exitCode;
     throw new Error('the process has ended');
   });
   expect(() => readConfig(environment, more)).toThrow('the process has ended');
@@ -22,9 +23,9 @@ function refusalOf(environment: NodeJS.ProcessEnv, more = {}): { lines: string[]
 }
 
 describe('readConfig', () => {
-  it('has a default for all but the database', () => {
-    expect(readConfig(least, {})).toEqual({
-      ...least,
+  it('has a default for every variable except those of the database', () => {
+    expect(readConfig(required, {})).toEqual({
+      ...required,
       PORT: 3000,
       METRICS_PORT: 9464,
       POSTGRES_PORT: 5432,
@@ -60,13 +61,13 @@ describe('readConfig', () => {
     ['RATE_LIMIT_WINDOW_S', '3600', 3600],
     ['TRUSTED_PROXIES', 'loopback, 10.0.0.0/8,192.0.2.1', ['loopback', '10.0.0.0/8', '192.0.2.1']],
   ] as const)('reads %s %s', (name, value, expected) => {
-    expect(readConfig({ ...least, [name]: value }, {})[name]).toEqual(expected);
+    expect(readConfig({ ...required, [name]: value }, {})[name]).toEqual(expected);
   });
 
-  it('reads what this service needs more', () => {
+  it('reads the additional variables of a service', () => {
     const more = { USER_SERVICE_URL: str({ desc: 'where the user service is' }) };
-    expect(readConfig({ ...least, USER_SERVICE_URL: 'http://users' }, more).USER_SERVICE_URL).toBe('http://users');
-    expect(refusalOf(least, more)).toEqual({
+    expect(readConfig({ ...required, USER_SERVICE_URL: 'http://users' }, more).USER_SERVICE_URL).toBe('http://users');
+    expect(failureOf(required, more)).toEqual({
       lines: ['USER_SERVICE_URL is missing (where the user service is)'],
       code: 1,
     });
@@ -102,15 +103,15 @@ describe('readConfig', () => {
     ['RATE_LIMIT_WINDOW_S', '0', '"0" is not an integer between 1 and 3600 (the length of a window'],
     ['RATE_LIMIT_WINDOW_S', '3601', '"3601" is not an integer between 1 and 3600 (the length of a window'],
     ['TRUSTED_PROXIES', '10.0.0.0/33', 'invalid range on address: 10.0.0.0/33 (the addresses and networks of proxies'],
-  ])('refuses %s %s: it says what may stand there, and what it is for', (name, value, message) => {
-    const { lines, code } = refusalOf({ ...least, [name]: value });
+  ])('rejects %s %s with the allowed values and the purpose of the variable', (name, value, message) => {
+    const { lines, code } = failureOf({ ...required, [name]: value });
     expect(lines).toHaveLength(1);
     expect(lines[0]).toContain(`${name} is invalid: ${message}`);
     expect(code).toBe(1);
   });
 
-  it('names all that is wrong, a line each', () => {
-    expect(refusalOf({ POSTGRES_PORT: '0' }).lines).toEqual([
+  it('prints one line for each invalid variable', () => {
+    expect(failureOf({ POSTGRES_PORT: '0' }).lines).toEqual([
       'POSTGRES_HOST is missing (the host of PostgreSQL)',
       'POSTGRES_PORT is invalid: Invalid port input: "0" (the port of PostgreSQL)',
       'POSTGRES_DB is missing (the database)',

@@ -1,3 +1,4 @@
+/** Proves how the pool, statements, transactions and sessions behave when PostgreSQL fails or is slow. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import {
@@ -15,20 +16,20 @@ import { until } from '@task-manager/testing/processes';
 
 let environment: Config;
 let db: Database;
-/** Looks on from outside. */
-let onlooker: pg.Client;
+/** Reads and changes the database outside the pool. */
+let superuser: pg.Client;
 const { logger, lines } = captureLog();
 
 beforeAll(async () => {
   environment = await newEnvironment('task-service');
   db = new Database(environment, 'task_service', logger);
   db.isMigrated = true;
-  onlooker = await connectAsSuperuser(environment);
-  await onlooker.query(`
+  superuser = await connectAsSuperuser(environment);
+  await superuser.query(`
     set role task_service;
     create table task_service.numbers (number int check (number > 0));
     create sequence task_service.tries;
-    -- Fails with this code the first so many times, as nothing undoes a sequence.
+    -- Fails with this code the first times: a sequence survives the rollback.
     create function task_service.fail(code text, times int) returns int language plpgsql as $$ begin
       if nextval('task_service.tries') <= times then raise exception 'on purpose' using errcode = code; end if;
       return times;
@@ -36,13 +37,13 @@ beforeAll(async () => {
     reset role`);
 });
 afterAll(async () => {
-  await onlooker.end();
+  await superuser.end();
   await dropDatabase(environment);
   await db.end();
 });
 afterEach(async () => {
-  await onlooker.query(`alter sequence task_service.tries restart; truncate task_service.numbers`);
-  // Nothing that a test did may cost the pool a connection.
+  await superuser.query(`alter sequence task_service.tries restart; truncate task_service.numbers`);
+  // No test may leak a connection of the pool.
   const clients = await Promise.all(Array.from({ length: 10 }, () => db.pool.connect()));
   expect(db.pool.totalCount).toBe(10);
   for (const client of clients) client.release();
@@ -53,27 +54,27 @@ const insert = (number: number) => ({ text: 'insert into task_service.numbers va
 const pid = { text: 'select pg_backend_pid() as pid' };
 
 async function stored(): Promise<number[]> {
-  const { rows } = await onlooker.query<{ number: number }>('select number from task_service.numbers order by 1');
+  const { rows } = await superuser.query<{ number: number }>('select number from task_service.numbers order by 1');
   return rows.map(({ number }) => number);
 }
 
 async function isOpen(process: number): Promise<boolean> {
-  return (await onlooker.query('select from pg_stat_activity where pid = $1', [process])).rowCount === 1;
+  return (await superuser.query('select from pg_stat_activity where pid = $1', [process])).rowCount === 1;
 }
 
-describe('a database', () => {
-  it('is sent nothing before its tables are there', async () => {
+describe('database connection', () => {
+  it('rejects queries before the migrations have run', async () => {
     const fresh = new Database(environment, 'task_service', captureLog().logger);
-    const refused = fresh.query(pid);
-    await expect(refused).rejects.toThrow(DatabaseUnavailable);
-    await expect(refused).rejects.toThrow('The database is not ready yet.');
+    const rejected = fresh.query(pid);
+    await expect(rejected).rejects.toThrow(DatabaseUnavailable);
+    await expect(rejected).rejects.toThrow('The database is not ready yet.');
     expect(fresh.pool.totalCount).toBe(0);
     fresh.isMigrated = true;
     expect(await fresh.query(pid)).toEqual([{ pid: expect.any(Number) }]);
     await fresh.end();
   });
 
-  it('is connected to as the environment says', () => {
+  it('follows the config', () => {
     const ssl = (POSTGRES_SSLMODE: Config['POSTGRES_SSLMODE']) =>
       connectionOf({ ...environment, POSTGRES_SSLMODE }).ssl;
     expect(ssl('disable')).toBe(false);
@@ -82,7 +83,7 @@ describe('a database', () => {
     expect(connectionOf(environment)).toMatchObject({ connectionTimeoutMillis: 900, keepAlive: true });
   });
 
-  it('gives a statement up by itself, before who asked does, and a transaction that nobody goes on with', async () => {
+  it('has timeouts on the server for statements and idle transactions', async () => {
     const text = `select current_setting('statement_timeout') as statement,
       current_setting('idle_in_transaction_session_timeout') as idle`;
     expect(await db.query({ text })).toEqual([{ statement: '800ms', idle: '2s' }]);
@@ -90,41 +91,38 @@ describe('a database', () => {
     expect(slow).toMatchObject({ constructor: DatabaseUnavailable, cause: { code: '57014' } });
   });
 
-  it.each(['UTC', 'Asia/Tokyo'])(
-    'has days as they are written, and times in UTC, also when it is in %s',
-    async (zone) => {
-      const text = `select '2026-02-28'::date as day, '2026-02-28 12:00:00.123456+02'::timestamptz as fine,
+  it.each(['UTC', 'Asia/Tokyo'])('returns dates unchanged and times in UTC when the time zone is %s', async (zone) => {
+    const text = `select '2026-02-28'::date as day, '2026-02-28 12:00:00.123456+02'::timestamptz as fine,
       '2026-02-28 12:00:00.12+02'::timestamptz as short, '2026-02-28 12:00:00.123+00'::timestamptz as usual,
       null::timestamptz as none`;
-      const rows = db.transaction(async (transaction) => {
-        await transaction.query({ text: `set local time zone '${zone}'` });
-        return transaction.query({ text });
-      });
-      expect(await rows).toEqual([
-        {
-          day: '2026-02-28',
-          fine: '2026-02-28T10:00:00.123Z',
-          short: '2026-02-28T10:00:00.120Z',
-          usual: '2026-02-28T12:00:00.123Z',
-          none: null,
-        },
-      ]);
-    },
-  );
+    const rows = db.transaction(async (transaction) => {
+      await transaction.query({ text: `set local time zone '${zone}'` });
+      return transaction.query({ text });
+    });
+    expect(await rows).toEqual([
+      {
+        day: '2026-02-28',
+        fine: '2026-02-28T10:00:00.123Z',
+        short: '2026-02-28T10:00:00.120Z',
+        usual: '2026-02-28T12:00:00.123Z',
+        none: null,
+      },
+    ]);
+  });
 });
 
-describe('an idle connection that dies', () => {
-  it('harms nobody', async () => {
+describe('connection pool', () => {
+  it('replaces an idle connection when the server closes it', async () => {
     const [row] = await db.query<{ pid: number }>(pid);
-    await onlooker.query('select pg_terminate_backend($1)', [row?.pid]);
+    await superuser.query('select pg_terminate_backend($1)', [row?.pid]);
     await until(() => lines.some(({ msg, err }) => msg === 'an idle connection was lost' && err !== undefined));
     expect(await db.query(pid)).not.toEqual([row]);
   });
 });
 
-describe('an error of a statement', () => {
+describe('SQLSTATE', () => {
   it.each(['08006', '53100', '53200', '57014', '57P01', '25006', '25P03'])(
-    '%s is the fault of the database',
+    '%s becomes DatabaseUnavailable',
     async (code) => {
       const error: unknown = await db.query(failing(code)).catch((reason: unknown) => reason);
       expect(error).toBeInstanceOf(DatabaseUnavailable);
@@ -133,18 +131,18 @@ describe('an error of a statement', () => {
     },
   );
 
-  it.each(['22003', '22008', '23505', '42P01', '25001'])('%s is that of the statement', async (code) => {
+  it.each(['22003', '22008', '23505', '42P01', '25001'])('%s is passed on unchanged', async (code) => {
     const error: unknown = await db.query(failing(code)).catch((reason: unknown) => reason);
     expect(error).not.toBeInstanceOf(DatabaseUnavailable);
     expect(sqlState(error)).toBe(code);
   });
 
-  it.each(['40001', '40P01'])('%s, which has undone it, is done again, once', async (code) => {
+  it.each(['40001', '40P01'])('%s is retried once outside a transaction', async (code) => {
     expect(await db.query(failing(code))).toEqual([{ times: 1 }]);
-    await onlooker.query('alter sequence task_service.tries restart');
+    await superuser.query('alter sequence task_service.tries restart');
     await expect(db.query(failing(code, 2))).rejects.toThrow(DatabaseUnavailable);
-    await onlooker.query('alter sequence task_service.tries restart');
-    // What came before it in a transaction is undone too.
+    await superuser.query('alter sequence task_service.tries restart');
+    // A transaction is not retried: its earlier statements are rolled back too.
     await expect(db.transaction((transaction) => transaction.query(failing(code)))).rejects.toThrow(
       DatabaseUnavailable,
     );
@@ -159,20 +157,20 @@ describe('an error of a statement', () => {
     ['57P01', false],
     ['25006', false],
     ['25P03', false],
-  ])('%s leaves its connection: %s', async (code, isLeft) => {
+  ])('%s keeps the connection: %s', async (code, isKept) => {
     let process = 0;
     const failed = db.session().transaction(async (transaction) => {
       [{ pid: process }] = (await transaction.query<{ pid: number }>(pid)) as [{ pid: number }];
       await transaction.query(failing(code));
     });
     await expect(failed).rejects.toThrow();
-    if (isLeft) expect(await isOpen(process)).toBe(true);
+    if (isKept) expect(await isOpen(process)).toBe(true);
     else await until(async () => !(await isOpen(process)));
   });
 });
 
-describe('a transaction', () => {
-  it('has all of its effects or none', async () => {
+describe('transaction', () => {
+  it('commits all of its statements or none', async () => {
     const both = db.transaction(async (transaction) => {
       await transaction.query(insert(1));
       await transaction.query(insert(2));
@@ -185,27 +183,27 @@ describe('a transaction', () => {
       throw new Error('changed my mind');
     });
     await expect(neither).rejects.toThrow('changed my mind');
-    const refused = db.transaction(async (transaction) => {
+    const rejected = db.transaction(async (transaction) => {
       await transaction.query(insert(4));
       await transaction.query(insert(-1));
     });
-    await expect(refused).rejects.toMatchObject({ code: '23514' });
+    await expect(rejected).rejects.toMatchObject({ code: '23514' });
     expect(await stored()).toEqual([1, 2]);
   });
 
-  it('that asks nothing of the database takes no connection', async () => {
+  it('takes no connection when it sends no statement', async () => {
     const taken = await Promise.all(Array.from({ length: 10 }, () => db.pool.connect()));
     expect(await db.transaction(() => Promise.resolve('done'))).toBe('done');
     for (const client of taken) client.release();
   });
 
-  it('whose connection is lost while nothing is asked of it fails, and leaves nothing', async () => {
+  it('rolls back when its connection is lost between two statements', async () => {
     const lost = db.transaction(async (transaction) => {
       await transaction.query(insert(1));
       const [{ pid: process }] = (await transaction.query<{ pid: number }>(pid)) as [{ pid: number }];
-      await onlooker.query('select pg_terminate_backend($1)', [process]);
+      await superuser.query('select pg_terminate_backend($1)', [process]);
       await until(async () => !(await isOpen(process)));
-      // Until it is heard here too.
+      // The client needs a moment to notice.
       await sleep(50);
       await transaction.query(insert(2));
     });
@@ -213,7 +211,7 @@ describe('a transaction', () => {
     expect(await stored()).toEqual([]);
   });
 
-  it('whose connection is lost fails, and leaves nothing', async () => {
+  it('rolls back when its connection is lost during a statement', async () => {
     const lost = db.transaction(async (transaction) => {
       await transaction.query(insert(1));
       await transaction.query({ text: 'select pg_terminate_backend(pg_backend_pid())' });
@@ -223,8 +221,8 @@ describe('a transaction', () => {
   });
 });
 
-describe('a piece of work', () => {
-  it('gets no answer after its deadline, and sends nothing', async () => {
+describe('session', () => {
+  it('rejects statements when its deadline is over, and commits nothing', async () => {
     await expect(db.session(performance.now()).query(insert(1))).rejects.toMatchObject({
       constructor: DatabaseUnavailable,
       cause: { message: expect.stringMatching('no (time left|connection) before the deadline') },
@@ -239,7 +237,7 @@ describe('a piece of work', () => {
     expect(await stored()).toEqual([]);
   });
 
-  it('waits for a connection until its deadline, and lets one that comes later go back', async () => {
+  it('waits for a connection until its deadline, and releases one that arrives later', async () => {
     const taken = await Promise.all(Array.from({ length: 10 }, () => db.pool.connect()));
     const waiting = db.session(performance.now() + 100).query(pid);
     await expect(waiting).rejects.toMatchObject({ cause: { message: 'no connection before the deadline' } });
@@ -249,23 +247,23 @@ describe('a piece of work', () => {
     await until(() => db.pool.idleCount === 10);
   });
 
-  it('is refused when 250 wait for a connection, unless it has begun', async () => {
+  it('is rejected when 250 requests wait for a connection, unless it has started', async () => {
     const taken = await Promise.all(Array.from({ length: 10 }, () => db.pool.connect()));
-    const begun = db.session();
-    const waiting = [begun.query(pid), ...Array.from({ length: 248 }, () => db.query(pid))];
+    const started = db.session();
+    const waiting = [started.query(pid), ...Array.from({ length: 248 }, () => db.query(pid))];
     expect(db.isQueueFull).toBe(false);
     waiting.push(db.query(pid));
     expect(db.isQueueFull).toBe(true);
     await expect(db.query(pid)).rejects.toBe(overloaded);
     await expect(db.session().transaction((transaction) => transaction.query(pid))).rejects.toBe(overloaded);
-    // What nobody waits for, what is shared, and the second statement of what has begun.
+    // Transactions of the database itself, batches, and the second statement of a started session.
     const others = [db.transaction((transaction) => transaction.query(pid)), db.session(Infinity, true).query(pid)];
-    others.push(begun.query(pid));
+    others.push(started.query(pid));
     for (const client of taken) client.release();
     expect(await Promise.all([...waiting, ...others])).toHaveLength(253);
   });
 
-  it('gives each statement the time that is left, and 0.9 s at most', () => {
+  it('limits each statement to the remaining time, at most 0.9 s', () => {
     expect(withTimeout(100, pid)).toEqual({ ...pid, query_timeout: 100 });
     expect(withTimeout(1700, pid)).toEqual({ ...pid, query_timeout: 900 });
   });

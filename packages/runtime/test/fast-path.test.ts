@@ -1,4 +1,4 @@
-/** Which requests the fast lane takes and what it makes of them; that both ways answer alike is for lane.ts. */
+/** Proves which requests the fast path serves. For equal responses of both paths, see testing/src/fast-path.ts. */
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Dispatch } from '@task-manager/runtime/http/dispatch';
@@ -38,11 +38,11 @@ beforeAll(async () => {
   };
   const stage = fastPath(contract, dispatch, responder, new Load());
   const open = openContext(createRouter(contract), new AbortController().signal);
-  // Express gives a request what it says of its Accept.
+  // Requests need the `accepts` method of Express.
   const app = express().use((req, res) => {
     open(req, res, () => {
       stage(req, res, () => {
-        write(res, { left: contextOf(res).bytes?.toString() ?? '' });
+        write(res, { passedOn: contextOf(res).bytes?.toString() ?? '' });
       });
     });
   });
@@ -53,12 +53,12 @@ afterAll(() => {
   server.close();
 });
 
-/** What became of a request: what its handler is given, or what is left to Express. */
-async function fate(method: string, path: string, headers = {}, body?: string | Buffer): Promise<object> {
+/** The request that reaches the handler, or the bytes that are passed to Express. */
+async function outcomeOf(method: string, path: string, headers = {}, body?: string | Buffer): Promise<object> {
   return JSON.parse((await send(url + path, method, headers, body)).text) as object;
 }
 
-const left = (bytes = '') => ({ left: bytes });
+const passedOn = (bytes = '') => ({ passedOn: bytes });
 const list = {
   operationId: 'listTasks',
   operation: 'listTasks',
@@ -78,150 +78,155 @@ const create = {
 const defaults = { description: '', status: 'todo', priority: 'normal', dueDate: null, assigneeId: null, labels: [] };
 const body = '{"title":"a"}';
 
-describe('the fast lane takes', () => {
-  it('what has defaults for all its parts, and fills them in', async () => {
-    expect(await fate('GET', '/tasks')).toEqual(list);
-    expect(await fate('GET', '/tasks?')).toEqual(list);
-    expect(await fate('POST', '/tasks', json, body)).toEqual({ ...create, body: { title: 'a', ...defaults } });
+describe('fast path', () => {
+  it('fills in the defaults', async () => {
+    expect(await outcomeOf('GET', '/tasks')).toEqual(list);
+    expect(await outcomeOf('GET', '/tasks?')).toEqual(list);
+    expect(await outcomeOf('POST', '/tasks', json, body)).toEqual({ ...create, body: { title: 'a', ...defaults } });
   });
 
-  it('a query, its integers as numbers, its texts without escapes and as texts', async () => {
+  it('decodes the query, and converts only integers to numbers', async () => {
     const query = { sort: 'dueDate', limit: 7, q: '1', label: 'é & b' };
-    expect(await fate('GET', '/tasks?sort=dueDate&limit=7&q=1&label=%C3%A9+%26%20b')).toEqual({ ...list, query });
+    expect(await outcomeOf('GET', '/tasks?sort=dueDate&limit=7&q=1&label=%C3%A9+%26%20b')).toEqual({ ...list, query });
   });
 
-  it('an id of the path, and the headers that the contract has for the operation', async () => {
+  it('passes the path parameters and the declared headers to the handler', async () => {
     const headers = { 'If-None-Match': '"1"', 'If-Match': '"2"', 'Idempotency-Key': 'k', 'X-More': 'x' };
     const of = (operationId: string) => ({ ...list, operationId, operation: operationId, query: {} });
     const path = { taskId: unknownId };
-    expect(await fate('GET', `/tasks/${unknownId}`, headers)).toEqual({
+    expect(await outcomeOf('GET', `/tasks/${unknownId}`, headers)).toEqual({
       ...of('getTask'),
       path,
       headers: { 'If-None-Match': '"1"' },
     });
-    expect(await fate('DELETE', `/tasks/${unknownId}`, headers)).toEqual({
+    expect(await outcomeOf('DELETE', `/tasks/${unknownId}`, headers)).toEqual({
       ...of('deleteTask'),
       path,
       headers: { 'If-Match': '"2"' },
     });
-    expect(await fate('POST', '/tasks', { ...json, ...headers }, body)).toMatchObject({
+    expect(await outcomeOf('POST', '/tasks', { ...json, ...headers }, body)).toMatchObject({
       headers: { 'Idempotency-Key': 'k' },
     });
-    const change = await fate('PATCH', `/tasks/${unknownId}`, json, body);
+    const change = await outcomeOf('PATCH', `/tasks/${unknownId}`, json, body);
     expect(change).toEqual({ ...of('updateTask'), path, body: { title: 'a' } });
   });
 
-  it.each(['application/json', '*/*', 'application/*', 'text/html, */*;q=0.1'])('who accepts %s', async (Accept) => {
-    for (let time = 0; time < 2; time++) expect(await fate('GET', '/tasks', { Accept })).toEqual(list);
-  });
+  it.each(['application/json', '*/*', 'application/*', 'text/html, */*;q=0.1'])(
+    'serves a request that accepts %s',
+    async (Accept) => {
+      for (let time = 0; time < 2; time++) expect(await outcomeOf('GET', '/tasks', { Accept })).toEqual(list);
+    },
+  );
 
-  it('JSON that says in which encoding it is', async () => {
+  it('serves JSON with charset=utf-8', async () => {
     const headers = { 'Content-Type': 'application/json; charset=utf-8' };
-    expect(await fate('POST', '/tasks', headers, body)).toMatchObject({
+    expect(await outcomeOf('POST', '/tasks', headers, body)).toMatchObject({
       operation: 'createTask',
       body: { title: 'a' },
     });
   });
 
-  it('any text that can be stored as it is', async () => {
+  it('serves text that PostgreSQL stores unchanged', async () => {
     for (const title of ['é 😀', '\\u00e9', '\\n', '\\\\u000', '\\uabcd']) {
       const sent = `{"title":"${title}"}`;
-      expect(await fate('POST', '/tasks', json, sent)).toMatchObject({ body: JSON.parse(sent) as object });
+      expect(await outcomeOf('POST', '/tasks', json, sent)).toMatchObject({ body: JSON.parse(sent) as object });
     }
   });
 
-  it('64 KB, and leaves more than that', async () => {
+  it('serves a body of 64 KB, and passes on a larger one', async () => {
     const sized = (length: number) => body.padEnd(length);
-    expect(await fate('POST', '/tasks', json, sized(65_536))).toMatchObject({ operation: 'createTask' });
-    expect(await fate('POST', '/tasks', json, sized(65_537))).toEqual(left());
+    expect(await outcomeOf('POST', '/tasks', json, sized(65_536))).toMatchObject({ operation: 'createTask' });
+    expect(await outcomeOf('POST', '/tasks', json, sized(65_537))).toEqual(passedOn());
   });
 });
 
-describe('the fast lane leaves to Express', () => {
+describe('fast path: requests for Express', () => {
   it.each([
     ['an unknown path', 'GET', '/nowhere'],
-    ['a slash more', 'GET', '/tasks/'],
+    ['a trailing slash', 'GET', '/tasks/'],
     ['another method', 'PUT', '/tasks'],
     ['HEAD', 'HEAD', '/tasks'],
     ['an escape in the path', 'GET', '/t%61sks'],
-    ['an escape that is none, in the path', 'GET', '/tasks/%zz?limit=1'],
+    ['an invalid escape in the path', 'GET', '/tasks/%zz?limit=1'],
     ['an escape that is not UTF-8', 'GET', '/tasks?q=%ff'],
     ['an unknown parameter', 'GET', '/tasks?more=1'],
     ['an empty parameter', 'GET', '/tasks?q='],
-    ['a parameter twice', 'GET', '/tasks?limit=1&limit=2'],
-    ['a number that is none', 'GET', '/tasks?limit=x'],
-    ['a number written otherwise', 'GET', '/tasks?limit=1e1'],
+    ['a repeated parameter', 'GET', '/tasks?limit=1&limit=2'],
+    ['an invalid number', 'GET', '/tasks?limit=x'],
+    ['a number with an exponent', 'GET', '/tasks?limit=1e1'],
     ['a number with a fraction', 'GET', '/tasks?limit=1.0'],
-    ['a number past its limit', 'GET', '/tasks?limit=101'],
-    ['a value that is not one of those', 'GET', '/tasks?sort=title'],
-    ['a day that is none', 'GET', '/tasks?dueAfter=2026-02-30'],
-    ['an id that is none', 'GET', '/tasks/1'],
-    ['an operation with more than one kind of answer', 'GET', '/tasks/feed'],
-  ])('%s', async (_what, method, path) => {
+    ['a number above its maximum', 'GET', '/tasks?limit=101'],
+    ['a value outside the enum', 'GET', '/tasks?sort=title'],
+    ['an invalid date', 'GET', '/tasks?dueAfter=2026-02-30'],
+    ['an invalid id', 'GET', '/tasks/1'],
+    ['an operation with several media types', 'GET', '/tasks/feed'],
+  ])('passes on %s', async (_label, method, path) => {
     const { text } = await send(url + path, method);
-    expect(text).toBe(method === 'HEAD' ? '' : JSON.stringify(left()));
+    expect(text).toBe(method === 'HEAD' ? '' : JSON.stringify(passedOn()));
   });
 
-  it('what a browser must be told more of', async () => {
-    expect(await fate('GET', '/tasks', { Origin: 'https://board.example' })).toEqual(left());
+  it('passes on a request with an Origin, which needs CORS headers', async () => {
+    expect(await outcomeOf('GET', '/tasks', { Origin: 'https://board.example' })).toEqual(passedOn());
   });
 
-  it('one who does not accept JSON, each time', async () => {
+  it('passes on a request that does not accept JSON, with a cold and a warm cache', async () => {
     for (const Accept of ['text/html', 'application/json;q=0', stream, 'text/html', 'application/json;q=0']) {
-      expect({ Accept, ...(await fate('GET', '/tasks', { Accept })) }).toEqual({ Accept, ...left() });
+      expect({ Accept, ...(await outcomeOf('GET', '/tasks', { Accept })) }).toEqual({ Accept, ...passedOn() });
     }
   });
 
-  it('headers that do not fit', async () => {
-    expect(await fate('GET', `/tasks/${unknownId}`, { 'If-None-Match': 'x'.repeat(1001) })).toEqual(left());
-    expect(await fate('POST', '/tasks', { ...json, 'Idempotency-Key': 'x'.repeat(256) }, body)).toEqual(left());
-    const [answer] = await sendRaw(url, 'GET /tasks HTTP/1.0\r\nConnection: close\r\n\r\n');
-    expect(JSON.parse(answer?.body ?? '')).toEqual(left());
+  it('passes on a request with invalid or missing headers', async () => {
+    expect(await outcomeOf('GET', `/tasks/${unknownId}`, { 'If-None-Match': 'x'.repeat(1001) })).toEqual(passedOn());
+    expect(await outcomeOf('POST', '/tasks', { ...json, 'Idempotency-Key': 'x'.repeat(256) }, body)).toEqual(
+      passedOn(),
+    );
+    const [response] = await sendRaw(url, 'GET /tasks HTTP/1.0\r\nConnection: close\r\n\r\n');
+    expect(JSON.parse(response?.body ?? '')).toEqual(passedOn());
   });
 
-  it('a body where none is read', async () => {
-    expect(await fate('GET', '/tasks', { 'Content-Length': '1' }, 'x')).toEqual(left());
-    expect(await fate('DELETE', `/tasks/${unknownId}`, { 'Content-Length': '1' }, 'x')).toEqual(left());
+  it('passes on a body when the operation has none', async () => {
+    expect(await outcomeOf('GET', '/tasks', { 'Content-Length': '1' }, 'x')).toEqual(passedOn());
+    expect(await outcomeOf('DELETE', `/tasks/${unknownId}`, { 'Content-Length': '1' }, 'x')).toEqual(passedOn());
     const chunked = formatRequest('GET', '/tasks', { 'Transfer-Encoding': 'chunked' });
-    const [answer] = await sendRaw(url, `${chunked}0\r\n\r\n`, 1);
-    expect(JSON.parse(answer?.body ?? '')).toEqual(left());
+    const [response] = await sendRaw(url, `${chunked}0\r\n\r\n`, 1);
+    expect(JSON.parse(response?.body ?? '')).toEqual(passedOn());
   });
 
   it.each([
-    ['another type', { 'Content-Type': 'text/plain' }],
-    ['another kind of JSON', { 'Content-Type': 'application/merge-patch+json' }],
-    ['another encoding', { 'Content-Type': 'application/json; charset=latin1' }],
-    ['no type', {}],
-    ['a packed body', { ...json, 'Content-Encoding': 'gzip' }],
+    ['a body of another media type', { 'Content-Type': 'text/plain' }],
+    ['a body of another JSON media type', { 'Content-Type': 'application/merge-patch+json' }],
+    ['a body in another charset', { 'Content-Type': 'application/json; charset=latin1' }],
+    ['a body without a media type', {}],
+    ['a compressed body', { ...json, 'Content-Encoding': 'gzip' }],
     ['a body of unknown length', { ...json, 'Transfer-Encoding': 'chunked' }],
-  ])('%s, unread', async (_what, headers) => {
-    expect(await fate('POST', '/tasks', headers, body)).toEqual(left());
+  ])('passes on %s unread', async (_label, headers) => {
+    expect(await outcomeOf('POST', '/tasks', headers, body)).toEqual(passedOn());
   });
 
   it.each([
     ['is not JSON', '{"title":"a"'],
-    ['is no object', '[]'],
+    ['is not an object', '[]'],
     ['lacks a field', '{}'],
-    ['has a field more', '{"title":"a","more":1}'],
-    ['has another type', '{"title":1}'],
-    ['has a number as a text', '{"title":"a","labels":[1]}'],
-    ['has NUL', '{"title":"\\u0000"}'],
-    ['has half a surrogate pair', '{"title":"\\ud83d"}'],
-    ['has the other half', '{"title":"\\uDE00"}'],
-    ['has a whole pair, escaped', '{"title":"\\ud83d\\ude00"}'],
+    ['has an undeclared field', '{"title":"a","more":1}'],
+    ['has a field of another type', '{"title":1}'],
+    ['has a number instead of a string', '{"title":"a","labels":[1]}'],
+    ['has a NUL character', '{"title":"\\u0000"}'],
+    ['has a high surrogate', '{"title":"\\ud83d"}'],
+    ['has a low surrogate', '{"title":"\\uDE00"}'],
+    ['has an escaped surrogate pair', '{"title":"\\ud83d\\ude00"}'],
     ['is empty', ' '],
-  ])('a body that %s, as it came', async (_what, sent) => {
-    expect(await fate('POST', '/tasks', json, sent)).toEqual(left(sent));
+  ])('passes on the bytes of a body that %s', async (_label, sent) => {
+    expect(await outcomeOf('POST', '/tasks', json, sent)).toEqual(passedOn(sent));
   });
 
-  it('a body that is not UTF-8, as it came', async () => {
+  it('passes on the bytes of a body that is not UTF-8', async () => {
     const sent = Buffer.from('{"title":"\xff"}', 'latin1');
-    expect(await fate('POST', '/tasks', json, sent)).toEqual(left(sent.toString()));
+    expect(await outcomeOf('POST', '/tasks', json, sent)).toEqual(passedOn(sent.toString()));
   });
 });
 
-describe('in the fast lane', () => {
-  it('what fails is answered as a failure', async () => {
-    expect(await fate('POST', '/tasks', json, '{"title":"fail"}')).toEqual({ failed: 'Error: a failure' });
+describe('fast path: failures', () => {
+  it('passes the error to the responder when the handler throws', async () => {
+    expect(await outcomeOf('POST', '/tasks', json, '{"title":"fail"}')).toEqual({ failed: 'Error: a failure' });
   });
 });

@@ -1,5 +1,5 @@
 /**
- * What must not compile. `npm run typecheck` fails when one of these does: TypeScript then reports its
+ * Proves that handlers which violate the contract do not compile. If one does, `npm run typecheck` reports its
  * `@ts-expect-error` as unused.
  */
 import { implement, type Handlers } from '@task-manager/runtime/contract/handlers';
@@ -50,14 +50,14 @@ declare const note: Note;
 declare const noteWithMore: Note & { secret: string };
 declare const stream: AsyncGenerator<string>;
 const headers = { Location: '/notes/1' };
-const right = {
+const valid = {
   createNote: () => Promise.resolve({ status: 201 as const, headers, body: note }),
   deleteNote: () => Promise.resolve({ status: 204 as const }),
   followNotes: () => Promise.resolve({ status: 200 as const, stream }),
 } satisfies Handlers<Operations>;
 
-// What is right compiles.
-implement<Operations>()(right);
+// Valid handlers compile.
+implement<Operations>()(valid);
 implement<Operations>()({
   async createNote({ body }) {
     if (body.text === '') return { status: 409, problem: { detail: 'There is one already.' } };
@@ -74,72 +74,72 @@ implement<Operations>()({
   },
 });
 
-// An undeclared status does not.
+// An undeclared status does not compile.
 implement<Operations>()({
-  ...right,
+  ...valid,
   // @ts-expect-error 200 is not declared
   async createNote() {
     return { status: 200, headers, body: note };
   },
 });
 
-// A missing field in a response does not.
+// A missing field in a response.
 implement<Operations>()({
-  ...right,
+  ...valid,
   // @ts-expect-error `due` and `tags` are missing
   async createNote() {
     return { status: 201, headers, body: { id: '1', text: 'a' } };
   },
 });
 
-// A missing header does not.
+// A missing header.
 implement<Operations>()({
-  ...right,
+  ...valid,
   // @ts-expect-error `Location` is missing
   async createNote() {
     return { status: 201, body: note };
   },
 });
 
-// A wrong field in a response does not.
+// A field of the wrong type in a response.
 implement<Operations>()({
-  ...right,
+  ...valid,
   // @ts-expect-error `id` is a string
   async createNote() {
     return { status: 201, headers, body: { ...note, id: 1 } };
   },
 });
 
-// An excess field in a response does not: in a literal,
+// An undeclared field in a literal.
 implement<Operations>()({
-  ...right,
+  ...valid,
   // @ts-expect-error `secret` is not declared
   async createNote() {
     return { status: 201, headers, body: { id: '1', text: 'a', due: null, tags: [], secret: 'x' } };
   },
 });
 
-// in a value made elsewhere,
+// An undeclared field in a variable.
 implement<Operations>()({
-  ...right,
+  ...valid,
   // @ts-expect-error `secret` is not declared
   async createNote() {
     return { status: 201, headers, body: noteWithMore };
   },
 });
 
-// deep inside,
+// An undeclared field in a nested object.
 implement<Operations>()({
-  ...right,
+  ...valid,
   // @ts-expect-error `colour` is not declared
   async createNote() {
     return { status: 201, headers, body: { ...note, tags: [{ name: 'a', colour: 'red' }] } };
   },
 });
 
-// beside another answer that is right.
+// An undeclared field next to a valid response.
 implement<Operations>()({
-  ...right,
+  ...valid,
   // @ts-expect-error `secret` is not declared
   async createNote({ body }) {
     if (body.text === '') return { status: 409, problem: { detail: 'There is one already.' } };
@@ -147,28 +147,28 @@ implement<Operations>()({
   },
 });
 
-// A body on a 204 does not.
+// A body on a 204.
 implement<Operations>()({
-  ...right,
+  ...valid,
   // @ts-expect-error a 204 has no body
   async deleteNote() {
     return { status: 204, body: note };
   },
 });
 
-// An excess field beside an event stream does not.
+// An undeclared field next to an event stream.
 implement<Operations>()({
-  ...right,
+  ...valid,
   // @ts-expect-error `secret` is not declared
   async followNotes({ accept }) {
     return accept === 'text/event-stream' ? { status: 200, stream } : { status: 200, body: { items: [noteWithMore] } };
   },
 });
 
-// An event stream where none is declared does not, nor a media type that the operation does not have.
+// An undeclared event stream, and an undeclared media type.
 implement<Operations>()({
-  ...right,
-  // @ts-expect-error createNote answers with JSON only
+  ...valid,
+  // @ts-expect-error createNote returns only JSON
   async createNote() {
     return { status: 201, headers, stream };
   },
@@ -178,19 +178,19 @@ implement<Operations>()({
   },
 });
 
-// A header that is not declared does not.
+// An undeclared header.
 implement<Operations>()({
-  ...right,
-  async followNotes({ headers: given }) {
+  ...valid,
+  async followNotes({ headers: received }) {
     // @ts-expect-error it is `Last-Event-ID`
-    String(given['Last-Event-Id']);
+    String(received['Last-Event-Id']);
     return { status: 200, stream };
   },
 });
 
-// A misspelt parameter does not.
+// A misspelt parameter.
 implement<Operations>()({
-  ...right,
+  ...valid,
   async deleteNote({ path, query }) {
     // @ts-expect-error it is `noteId`
     String(path.noteID);
@@ -200,10 +200,10 @@ implement<Operations>()({
   },
 });
 
-// A missing handler does not.
+// A missing handler.
 // @ts-expect-error `deleteNote` is missing
-implement<Operations>()({ createNote: right.createNote, followNotes: right.followNotes });
+implement<Operations>()({ createNote: valid.createNote, followNotes: valid.followNotes });
 
-// A renamed operation does not: its handler has a name that the contract no longer has.
+// A handler of an operation that the contract does not have.
 // @ts-expect-error `removeNote` is not an operation
-implement<Operations>()({ ...right, removeNote: right.deleteNote });
+implement<Operations>()({ ...valid, removeNote: valid.deleteNote });

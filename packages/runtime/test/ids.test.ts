@@ -1,8 +1,9 @@
+/** Proves that ids sort by age and hold their creation time. */
 import { describe, expect, it } from '@jest/globals';
 import { newId, timeOf } from '@task-manager/runtime/ids';
 
 describe('newId', () => {
-  it('makes ids that sort by age, also within a millisecond', () => {
+  it('makes ids that sort by age, even within a millisecond', () => {
     const ids = Array.from({ length: 10_000 }, newId);
     expect([...ids].sort()).toEqual(ids);
     expect(new Set(ids).size).toBe(ids.length);
@@ -10,7 +11,7 @@ describe('newId', () => {
 });
 
 describe('timeOf', () => {
-  it('is when the id was made, to the millisecond', () => {
+  it('returns the creation time to the millisecond', () => {
     const before = Date.now();
     const time = timeOf(newId()).getTime();
     expect(time).toBeGreaterThanOrEqual(before);

@@ -1,10 +1,10 @@
-/** What is written to standard output; that each request has its line is for watching.ts. */
+/** Proves the format of the log on standard output. For the line of each request, see testing/src/observability.ts. */
 import fs from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { createLogger } from '@task-manager/runtime/http/log';
 
-/** What is written, each time that anything is. */
+/** The text of each write to standard output. */
 let written: string[];
 
 beforeEach(() => {
@@ -19,8 +19,8 @@ afterEach(() => {
   jest.restoreAllMocks();
 });
 
-describe('the log', () => {
-  it('is a JSON object a line, with its level, the time and the service', async () => {
+describe('createLogger', () => {
+  it('writes one JSON object a line, with its level, the time and the service', async () => {
     const began = Date.now();
     createLogger('a-service', 'info').info({ more: 1 }, 'hello');
     await nextTurn();
@@ -32,7 +32,7 @@ describe('the log', () => {
     expect(Date.parse(time)).toBeLessThanOrEqual(Date.now());
   });
 
-  it('tells the time of each line, however many there are', async () => {
+  it('writes the time of each line when lines share a millisecond', async () => {
     const logger = createLogger('a-service', 'info');
     const now = jest.spyOn(Date, 'now');
     const times = ['2026-01-01T00:00:00.001Z', '2026-01-01T00:00:00.001Z', '2026-01-01T00:00:00.002Z'];
@@ -45,7 +45,7 @@ describe('the log', () => {
     expect(lines.map((line) => (JSON.parse(line) as { time: string }).time)).toEqual(times);
   });
 
-  it('has what is logged in one turn written at once, and nothing twice', async () => {
+  it('writes the lines of one turn of the event loop together, and each once', async () => {
     const logger = createLogger('a-service', 'info');
     logger.info('one');
     logger.info('two');
@@ -59,7 +59,7 @@ describe('the log', () => {
     expect(written[1]).toMatch(/^\{[^\n]+three[^\n]+\n$/);
   });
 
-  it('has nothing below its level', async () => {
+  it('writes no line below its level', async () => {
     const logger = createLogger('a-service', 'warn');
     logger.info('one');
     logger.warn('two');

@@ -1,3 +1,4 @@
+/** Proves that migrations run once and in order, and that failed, missing and breaking ones are safe. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,7 +44,7 @@ async function asSuperuser(statement: string): Promise<void> {
 }
 
 describe('migrate', () => {
-  it('applies each file once, in order, however many ask at once', async () => {
+  it('applies each file once and in order when replicas run concurrently', async () => {
     await write('0001-create-a.sql', 'create table task_service.a (id int)');
     await write('0002-fill-a.sql', 'insert into task_service.a values (1)');
     await Promise.all(clients.map(run));
@@ -52,7 +53,7 @@ describe('migrate', () => {
     expect(rows).toEqual([{ id: 1 }]);
   });
 
-  it('leaves nothing of a file that fails, and goes on when it is mended', async () => {
+  it('rolls back a file that fails, and applies it when it is fixed', async () => {
     await write('0001-create-a.sql', 'create table task_service.a (id int)');
     await write('0002-create-b.sql', 'create table task_service.b (id int); select 1 / 0');
     await expect(run(clients[0] as pg.Client)).rejects.toThrow('division by zero');
@@ -63,7 +64,7 @@ describe('migrate', () => {
     expect(await tables()).toEqual(['a', 'b', 'migrations']);
   });
 
-  it('makes its schema where there is none, if it may', async () => {
+  it('creates the schema when it is missing and the role may create it', async () => {
     await write('0001-create-a.sql', 'create table task_service.a (id int)');
     const [owner, other] = clients as [pg.Client, pg.Client];
     await other.query(`drop schema ${schema}`);
@@ -73,7 +74,7 @@ describe('migrate', () => {
     expect(await tables()).toEqual(['a', 'migrations']);
   });
 
-  it('goes on where a newer version has been, so that a rollback works', async () => {
+  it('succeeds after a newer version has run, so that a rollback works', async () => {
     await write('0001-create-a.sql', 'create table task_service.a (id int)');
     await write('0002-create-b.sql', 'create table task_service.b (id int)');
     await run(clients[0] as pg.Client);
@@ -82,11 +83,11 @@ describe('migrate', () => {
     expect(await tables()).toEqual(['a', 'b', 'migrations']);
   });
 
-  it('refuses to go on where a newer version has been that broke it, and goes on when that is undone', async () => {
+  it('fails when a newer version has run a breaking migration, until it is undone', async () => {
     await write('0001-create-a.sql', 'create table task_service.a (id int)');
     await write('0002-drop-a.breaking.sql', 'drop table task_service.a');
     await run(clients[0] as pg.Client);
-    // The version that knows it.
+    // The newer version still succeeds.
     await run(clients[1] as pg.Client);
     await rm(join(folder, '0002-drop-a.breaking.sql'));
     for (const client of clients) {
@@ -97,7 +98,7 @@ describe('migrate', () => {
     await run(clients[0] as pg.Client);
   });
 
-  it('gives a migration the time it needs, also over a connection whose statements have little', async () => {
+  it('ignores the statement timeout of the connection', async () => {
     await write('0001-create-a.sql', 'create table task_service.a (id int)');
     await write('0002-fill-a.sql', `insert into task_service.a select 1 from pg_sleep(1)`);
     const client = new pg.Client({ ...connectionOf(environment), ...serverLimits });
