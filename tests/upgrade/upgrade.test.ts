@@ -6,7 +6,7 @@ import type { Config } from '@task-manager/runtime/config';
 import { createLogger } from '@task-manager/runtime/http/log';
 import { connectionOf } from '@task-manager/runtime/postgres/database';
 import { migrate } from '@task-manager/runtime/postgres/migrate';
-import { dropDatabase, newEnvironment, prepare } from '@task-manager/testing/harness';
+import { dropDatabase, newEnvironment, migrateDatabase } from '@task-manager/testing/harness';
 import pg from 'pg';
 
 const folder = new URL('./', import.meta.url);
@@ -43,13 +43,13 @@ describe.each(releases)('a database of %s %s', (service, version) => {
     };
     const before = await withClient(upgraded, rowsOf);
     expect(before).toHaveLength(3);
-    await Promise.all([prepare(service, upgraded), prepare(service, fresh)]);
+    await Promise.all([migrateDatabase(service, upgraded), migrateDatabase(service, fresh)]);
     expect(await withClient(upgraded, rowsOf)).toEqual(before);
     expect(await describeSchema(upgraded, schema)).toEqual(await describeSchema(fresh, schema));
   });
 
   it('still serves replicas of that version after the upgrade', async () => {
-    await prepare(service, upgraded);
+    await migrateDatabase(service, upgraded);
     const required = readdirSync(migrations).map((file) => file.replace(/\.sql$/, ''));
     const applied = await withClient(upgraded, (client) =>
       client.query<{ name: string }>(`select name from ${schema}.migrations`),

@@ -114,7 +114,7 @@ function schemaOf(name: string): string {
   return name.replaceAll('-', '_');
 }
 
-async function migrateDatabase(name: string, environment: Config): Promise<void> {
+export async function migrateDatabase(name: string, environment: Config): Promise<void> {
   const client = new pg.Client(connectionOf(environment));
   await client.connect();
   const schema = schemaOf(name);
