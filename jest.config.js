@@ -8,5 +8,7 @@ export default {
   globalSetup: `${import.meta.dirname}/packages/testing/dist/test-database.js`,
   globalTeardown: `${import.meta.dirname}/packages/testing/dist/test-database-stop.js`,
   testTimeout: 30_000,
+  // A failed test may leave a client running: end, instead of waiting for it.
+  forceExit: true,
   reporters: ['default', `${import.meta.dirname}/packages/testing/count-reporter.mjs`],
 };

@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Contract, Operation } from '../contract/document.ts';
 import type { HandlerResult } from '../contract/handlers.ts';
 import type { Route, Router } from '../contract/router.ts';
+import { newId } from '../ids.ts';
 
 /** The state of one request; Express shows it as `res.locals`. */
 export interface Context {
@@ -79,7 +79,7 @@ function createContext(req: IncomingMessage, findRoute: Router): Context {
   const isValid = typeof clientId === 'string' && /^[A-Za-z0-9._~:/+=@-]{1,128}$/.test(clientId);
   // All fields from the start, so that V8 keeps one hidden class for all contexts.
   return {
-    requestId: isValid ? clientId : randomUUID(),
+    requestId: isValid ? clientId : newId(),
     url,
     startedMs: performance.now(),
     route: findRoute(pathOf(url)),
