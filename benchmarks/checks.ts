@@ -1,7 +1,7 @@
 /** Whether the servers of a run do the same: their answers before anything is timed, the rows in the tables after it. */
 import { isDeepStrictEqual } from 'node:util';
 import type pg from 'pg';
-import type { Outcome } from './load.ts';
+import type { Outcome } from './load-generator.ts';
 import type { Server } from './servers.ts';
 
 /** The writes that servers said they have made. */

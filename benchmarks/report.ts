@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { arch, cpus, release, type } from 'node:os';
 import type pg from 'pg';
 import { format, resolveConfig } from 'prettier';
-import { loadNames, type LoadName } from './load.ts';
+import { loadNames, type LoadName } from './load-generator.ts';
 
 /** Medians of the samples of one server, load and number of connections. What is not known is NaN. */
 export interface Result {

@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 import { nameOf } from './faults.ts';
 import { Random } from './random.ts';
 import { Run, type Findings } from './run.ts';
-import { Broken, Stage } from './stage.ts';
+import { Broken, Stage } from './system-under-test.ts';
 import { runToEnd } from '@task-manager/dev/command';
 
 /** Of a round that went wrong, the first say enough. */

@@ -1,7 +1,7 @@
 /** Clients of both services, who do whatever the contracts allow, as chance has it, and write down what they are told. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { components, operations } from '../../generated/task-manager.d.ts';
-import { ask, type Answer, type Api, type Asked, type Place, type Surroundings } from './asking.ts';
+import { ask, type Answer, type Api, type Asked, type Place, type Surroundings } from './requests.ts';
 import type { Call, Creation, Fields, History, Thing } from './history.ts';
 import type { Random } from './random.ts';
 

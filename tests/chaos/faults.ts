@@ -1,7 +1,7 @@
 /** What goes wrong, as it does sooner or later: with processes, with the network, with the database. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from './random.ts';
-import { Broken, type Stage, type StagedReplica } from './stage.ts';
+import { Broken, type Stage, type StagedReplica } from './system-under-test.ts';
 
 export interface Fault {
   kind: Kind;

@@ -1,13 +1,13 @@
 /** A run of chaos: rounds of faults, of quiet and of reckoning. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { placeAt, type Place } from './asking.ts';
+import { placeAt, type Place } from './requests.ts';
 import { check, line, span, tasks, users, type Event, type Violation } from './check.ts';
 import { Client, type World } from './clients.ts';
 import { causeOf, Disturber, nameOf, type Fault, type Kind } from './faults.ts';
 import { Follower } from './followers.ts';
 import { History, type Call, type Thing } from './history.ts';
 import type { Random } from './random.ts';
-import { until, type Stage } from './stage.ts';
+import { until, type Stage } from './system-under-test.ts';
 
 const clientsMax = 8;
 const struckMs = 6000;

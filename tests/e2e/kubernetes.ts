@@ -21,7 +21,7 @@ import * as cluster from './cluster.ts';
 import { apply, kubectl, untilRolledOut } from './cluster.ts';
 import * as faults from './faults.ts';
 import { ask, type Target } from './load.ts';
-import { enforceRestricted, lookIntoPostgres, tryNetwork } from './rights.ts';
+import { enforceRestricted, lookIntoPostgres, tryNetwork } from './permissions.ts';
 
 interface Row {
   name: string;

@@ -1,7 +1,7 @@
 /** What a database does that fails, and what replicas do that are stopped or killed, while requests come in. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Stage, StagedReplica } from '../chaos/stage.ts';
+import type { Stage, StagedReplica } from '../chaos/system-under-test.ts';
 
 export interface Faults {
   faults: number;

@@ -12,14 +12,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import getPort from 'get-port';
 import { format, resolveConfig } from 'prettier';
-import { Stage, type StagedReplica } from '../chaos/stage.ts';
+import { Stage, type StagedReplica } from '../chaos/system-under-test.ts';
 import { checkHealth } from '@task-manager/dev/gateway';
 import { strike } from './faults.ts';
-import { tryInputs } from './inputs.ts';
+import { tryInputs } from './invalid-input.ts';
 import type { Outcome } from './load.ts';
 import { goodOf, overload, type Round } from './overload.ts';
-import { outlast } from './slow.ts';
-import { stopEach } from './stop.ts';
+import { outlast } from './slow-clients.ts';
+import { stopEach } from './graceful-stop.ts';
 import { commandOf } from '@task-manager/dev/system';
 import { runToEnd } from '@task-manager/dev/command';
 

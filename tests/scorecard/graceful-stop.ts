@@ -1,6 +1,6 @@
 /** Replicas that are told to stop while requests come in through the gateway: how many requests that breaks. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Stage } from '../chaos/stage.ts';
+import type { Stage } from '../chaos/system-under-test.ts';
 
 export interface Stopped {
   requests: number;
