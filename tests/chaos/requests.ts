@@ -1,101 +1,122 @@
-/** One request of one client, and what is wrong with its answer by itself. */
-import createClient, { type Client as ApiClient } from 'openapi-fetch';
-import type { paths } from '../../generated/task-manager.d.ts';
-import type { Call, Thing } from './history.ts';
-import type { Random } from './random.ts';
+/** One request of a client, and whether its response alone violates the contract. */
+import type { Call } from './history.ts';
+import type { Random } from '@task-manager/testing/random';
 
-export type Api = ApiClient<paths, 'application/json'>;
-
-/** Where requests are sent: the gateway, or a replica itself. */
-export interface Place {
+/** The gateway, or a replica. */
+export interface Target {
   name: string;
-  api: Api;
+  url: string;
 }
 
-export function placeAt(name: string, url: string): Place {
-  return { name, api: createClient<paths, 'application/json'>({ baseUrl: url }) };
-}
-
-export interface Asked<Data> {
-  request: string;
-  places: Place[];
-  ask: (api: Api, signal: AbortSignal) => Promise<{ data?: Data | undefined; error?: unknown; response: Response }>;
-  /** The statuses that the contract has for it, in this case. */
+export interface RequestOptions {
+  body?: object;
+  key?: string | undefined;
+  ifMatch?: number | undefined;
+  /** The statuses that the contract has in this case, besides 412 for `ifMatch` and 503. */
   expected: number[];
 }
 
-export interface Answer<Data> {
+export interface Result {
   call: Call;
-  /** None when it was lost. */
-  status: number | undefined;
-  data: Data | undefined;
-  /** Whether what was asked for may have happened, though nobody says so. */
+  /** 0 without a response. */
+  status: number;
+  /** The body of a successful response. */
+  data: unknown;
+  /** Whether the request may have taken effect although no response says so. */
   unknown: boolean;
 }
 
-export interface Surroundings {
-  /** Milliseconds since the run began. */
+export interface Context {
+  /** Milliseconds since the start. */
   now: () => number;
-  /** Whether something is being struck: only then clients lose patience, for what they asked may happen later. */
-  isDisturbed: () => boolean;
-  /** Told of every request that is over. `status` is undefined when there was no answer. */
-  report: (call: Call, status: number | undefined, wrong?: string) => void;
+  /** Clients give up early only under a fault: what they requested may take effect later. */
+  hasFault: () => boolean;
+  /** Called for every finished request, with what is wrong with its response. */
+  report: (call: Call, status: number, violation?: string) => void;
 }
 
-/** Longer than any request may take, also at a replica that stands still for a while. */
-const answerTimeoutMs = 10_000;
+/** Longer than any request may take, also at a replica that is paused for a while. */
+const timeoutMs = 10_000;
 
-/** Asks at any of the places, and waits for the answer as long as chance has it. */
-export async function ask<Data>(
-  { now, isDisturbed, report }: Surroundings,
+export async function send(
+  { now, hasFault, report }: Context,
   client: string,
   random: Random,
-  { request, places, ask: send, expected }: Asked<Data>,
-  key: string | undefined,
-): Promise<Answer<Data>> {
-  const place = random.pick(places);
-  const isImpatient = random.chance(0.04) && isDisturbed();
-  const patience = new AbortController();
-  const timer = setTimeout(
-    () => {
-      patience.abort();
-    },
-    isImpatient ? random.integer(1, 400) : answerTimeoutMs,
-  );
-  const keySaid = key === undefined ? '' : ` (Idempotency-Key: ${key})`;
-  const call: Call = { client, where: place.name, request: request + keySaid, answer: '', began: now(), ended: 0 };
+  target: Target,
+  [method, path]: [method: string, path: string],
+  { body, key, ifMatch, expected }: RequestOptions,
+): Promise<Result> {
+  const givesUp = random.chance(0.04) && hasFault();
+  const signal = AbortSignal.timeout(givesUp ? random.integer(1, 400) : timeoutMs);
+  const headers = {
+    ...(body && { 'Content-Type': 'application/json' }),
+    ...(key !== undefined && { 'Idempotency-Key': key }),
+    ...(ifMatch !== undefined && { 'If-Match': `"${ifMatch}"` }),
+  };
+  const request = [
+    method,
+    path,
+    body && JSON.stringify(body),
+    key && `(key ${key})`,
+    ifMatch && `(If-Match ${ifMatch})`,
+  ];
+  const call: Call = {
+    ...{ client, target: target.name, request: request.filter(Boolean).join(' '), response: '' },
+    ...{ startedAt: now(), endedAt: 0 },
+  };
   try {
-    const { data, error, response } = await send(place.api, patience.signal);
-    const { status } = response;
-    call.ended = now();
-    call.answer = `${status}${isThing(data) ? ` version ${data.version}` : ''}`;
-    report(call, status, wrongWith(response, error, expected));
-    return { call, status, data: response.ok ? data : undefined, unknown: status >= 500 };
+    const response = await fetch(target.url + path, {
+      method,
+      headers,
+      signal,
+      body: body ? JSON.stringify(body) : null,
+    });
+    const text = await response.text();
+    const { status, ok } = response;
+    const data: unknown = ok && text ? JSON.parse(text) : undefined;
+    call.endedAt = now();
+    const version = (data as { version?: number } | undefined)?.version;
+    call.response = `${status}${version === undefined ? '' : ` version ${version}`}`;
+    report(call, status, violationOf(response, text, [...expected, ...(ifMatch === undefined ? [] : [412])]));
+    return { call, status, data, unknown: status >= 500 };
   } catch (error) {
-    call.ended = now();
+    call.endedAt = now();
     const reason = (error as { cause?: { code?: string } }).cause?.code ?? String(error);
-    call.answer = patience.signal.aborted ? 'nobody waited for it' : `lost (${reason})`;
-    const isHanging = patience.signal.aborted && !isImpatient;
-    if (!patience.signal.aborted || isHanging) {
-      report(call, undefined, isHanging ? `no answer within ${answerTimeoutMs / 1000} s` : undefined);
-    }
-    return { call, status: undefined, data: undefined, unknown: true };
-  } finally {
-    clearTimeout(timer);
+    call.response = signal.aborted ? 'the client gave up' : `no response (${reason})`;
+    if (!signal.aborted) report(call, 0);
+    else if (!givesUp) report(call, 0, `no response within ${timeoutMs / 1000} s`);
+    return { call, status: 0, data: undefined, unknown: true };
   }
 }
 
-/** What the contract does not have. That something is away is said with 503, `Retry-After` and a problem. */
-function wrongWith(response: Response, error: unknown, expected: number[]): string | undefined {
-  const { status } = response;
-  if (expected.includes(status)) return undefined;
-  // Of the gateway: the replica was lost before it answered.
-  if (status === 502) return undefined;
-  if (status !== 503) return `answered ${status} ${JSON.stringify(error)}`;
-  if (!response.headers.has('Retry-After')) return '503 without Retry-After';
-  return (error as { status?: number } | undefined)?.status === 503 ? undefined : '503 without a problem';
+/** 503 needs `Retry-After` and a problem body; 502 of the gateway says that it lost the replica. */
+function violationOf({ status, headers }: Response, text: string, expected: number[]): string | undefined {
+  if (expected.includes(status) || status === 502) return undefined;
+  if (status !== 503) return `unexpected status ${status}: ${text}`;
+  if (!headers.has('Retry-After')) return '503 without Retry-After';
+  return /"status":\s*503/.test(text) ? undefined : '503 without a problem body';
 }
 
-function isThing(data: unknown): data is Thing {
-  return typeof data === 'object' && data !== null && 'version' in data;
+/** Reads a list to its end. Throws when a page is rejected. */
+export async function readAll<Item>(url: string, query: Record<string, string>): Promise<Item[]> {
+  const items: Item[] = [];
+  let cursor: string | null = null;
+  do {
+    const page: Page<Item> = await readPage(url, { ...query, ...(cursor !== null && { cursor }) });
+    items.push(...page.items);
+    cursor = page.nextCursor;
+  } while (cursor !== null);
+  return items;
+}
+
+export interface Page<Item> {
+  items: Item[];
+  nextCursor: string | null;
+}
+
+export async function readPage<Item>(url: string, query: Record<string, string>): Promise<Page<Item>> {
+  const response = await fetch(`${url}?${new URLSearchParams(query).toString()}`);
+  const body: unknown = await response.json();
+  if (!response.ok) throw new Error(`GET ${response.url} returned ${response.status}: ${JSON.stringify(body)}`);
+  return body as Page<Item>;
 }

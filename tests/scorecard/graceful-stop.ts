@@ -1,50 +1,42 @@
-/** Replicas that are told to stop while requests come in through the gateway: how many requests that breaks. */
+/** Replicas that are stopped under load through the gateway: how many requests fail. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Stage } from '../chaos/system-under-test.ts';
+import { Load } from '@task-manager/testing/load';
+import { requestOf } from '@task-manager/testing/raw-http';
+import type { SystemUnderTest } from '@task-manager/testing/system-under-test';
 
-export interface Stopped {
+export interface GracefulStop {
   requests: number;
-  broken: string[];
-  /** What replicas ended with that was not code 0. */
-  codes: string[];
+  failures: string[];
+  /** Replicas that did not end with code 0. */
+  exits: string[];
 }
 
-const clients = 16;
+const requests = [
+  requestOf('POST', '/tasks', { 'Content-Type': 'application/json' }, '{"title":"stop"}'),
+  ...['/tasks?limit=10', '/user/users?limit=10', '/tasks/feed?wait=1&cursor=latest'].map((path) =>
+    requestOf('GET', path),
+  ),
+].map((bytes) => ({ bytes, name: bytes.split(' HTTP', 1).join() }));
 
-/** Stops each replica and starts it again, one after the other. */
-export async function stopEach(stage: Stage, signal: AbortSignal): Promise<Stopped> {
-  const result: Stopped = { requests: 0, broken: [], codes: [] };
-  let over = false;
-  const headers = { 'Content-Type': 'application/json' };
-  const requests: [path: string, init: RequestInit][] = [
-    ['/tasks', { method: 'POST', headers, body: '{"title":"stop"}' }],
-    ['/tasks?limit=10', {}],
-    ['/user/users?limit=10', {}],
-    ['/tasks/feed?wait=1&cursor=latest', {}],
-  ];
-  const running = Array.from({ length: clients }, async (_, number) => {
-    const [path, init] = requests[number % requests.length] as (typeof requests)[number];
-    while (!over) {
-      const answer = await fetch(stage.url + path, init).then(
-        async (response) => {
-          await response.arrayBuffer();
-          return response.ok ? '' : String(response.status);
-        },
-        (error: unknown) => String(error),
-      );
-      result.requests++;
-      if (answer) result.broken.push(`${init.method ?? 'GET'} ${path}: ${answer}`);
-    }
+/** Stops and starts each replica, one after the other. */
+export async function stopReplicas(system: SystemUnderTest, signal: AbortSignal): Promise<GracefulStop> {
+  const result: GracefulStop = { requests: 0, failures: [], exits: [] };
+  const load = new Load({
+    ...{ port: Number(new URL(system.url).port), connections: 16 },
+    next: () => requests[result.requests++ % requests.length],
+    onResponse: ({ name }, { status, head }) => {
+      if (!(status >= 200 && status < 300)) result.failures.push(`${name}: ${status || head}`);
+    },
   });
-  for (const replica of stage.replicas) {
+  load.start();
+  for (const replica of system.replicas) {
     await sleep(500);
     const reason = await replica.end('SIGTERM');
-    if (reason !== 'code 0') result.codes.push(`${replica.name}: ${reason}`);
-    await replica.startAgain();
-    await stage.recover(signal);
+    if (reason !== 'code 0') result.exits.push(`${replica.name}: ${reason}`);
+    await replica.start();
+    await system.recover(signal);
   }
   await sleep(500);
-  over = true;
-  await Promise.all(running);
+  await load.stop(10_000);
   return result;
 }

@@ -1,56 +1,58 @@
-/** Clients that send or read too slowly: how long they are put up with, and whether others are served meanwhile. */
-import { connect, type Socket } from 'node:net';
+/** Clients that send too slowly: how long they may hold a connection, and whether other requests are served meanwhile. */
+import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-export interface Slow {
+export interface SlowClients {
   sockets: number;
-  /** Until the last of them was cut off; Infinity when one was not. */
+  /** Until the last connection of a kind was closed; Infinity when one was not. */
   secondsByKind: Record<string, number>;
-  /** Requests of others that were not answered well. */
+  /** Other requests meanwhile. */
   failed: number;
   served: number;
 }
 
-const each = 500;
-const patienceSeconds = 15;
+const socketsPerKind = 500;
+const timeoutMs = 15_000;
 const head = 'POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n';
 
 /** What each kind sends at first, and then every second. */
-const kinds: Record<string, { first: string; then: string }> = {
-  'sends nothing': { first: '', then: '' },
-  'sends a head slowly': { first: 'POST /tasks HTTP/1.1\r\n', then: 'X-Slow: 1\r\n' },
-  'sends a body slowly': { first: `${head}Content-Length: 1000\r\n\r\n{"title":"`, then: 'x' },
-};
+const kinds: [name: string, first: string, next: string][] = [
+  ['sends nothing', '', ''],
+  ['sends headers slowly', 'POST /tasks HTTP/1.1\r\n', 'X-Slow: 1\r\n'],
+  ['sends a body slowly', `${head}Content-Length: 1000\r\n\r\n{"title":"`, 'x'],
+];
 
-/** Opens 500 sockets of each kind at the server, and asks for a list all the time. */
-export async function outlast(url: string): Promise<Slow> {
-  const port = Number(new URL(url).port);
-  const beganAt = performance.now();
-  const closedAt = Object.fromEntries(Object.keys(kinds).map((kind) => [kind, [] as number[]]));
-  const sockets: Socket[] = [];
-  const senders: NodeJS.Timeout[] = [];
-  for (const [kind, { first, then }] of Object.entries(kinds)) {
-    for (let number = 0; number < each; number++) {
-      const socket = connect({ port, host: '127.0.0.1' });
-      socket.on('error', () => undefined);
-      socket.on('close', () => closedAt[kind]?.push((performance.now() - beganAt) / 1000));
-      socket.resume();
-      socket.write(first);
-      sockets.push(socket);
-      if (then) senders.push(setInterval(() => socket.writable && socket.write(then), 1000));
-    }
-  }
+export async function openSlowClients(url: string): Promise<SlowClients> {
+  const startedAt = performance.now();
+  const clients = kinds.flatMap((kind) => Array.from({ length: socketsPerKind }, () => openSocket(url, kind)));
   let [served, failed] = [0, 0];
-  while (sockets.some(({ destroyed }) => !destroyed) && performance.now() - beganAt < patienceSeconds * 1000) {
+  while (clients.some(({ socket }) => !socket.destroyed) && performance.now() - startedAt < timeoutMs) {
     const response = await fetch(`${url}/tasks?limit=1`).catch(() => undefined);
     await response?.arrayBuffer();
     if (response?.ok) served++;
     else failed++;
     await sleep(10);
   }
-  senders.forEach(clearInterval);
-  const secondsOf = (times: number[]) => (times.length < each ? Infinity : Math.max(...times));
-  const secondsByKind = Object.fromEntries(Object.entries(closedAt).map(([kind, times]) => [kind, secondsOf(times)]));
-  sockets.forEach((socket) => socket.destroy());
-  return { sockets: sockets.length, secondsByKind, failed, served };
+  const secondsByKind = Object.fromEntries(
+    kinds.map(([name]) => {
+      const closedAt = clients.filter((client) => client.name === name).map((client) => client.closedAt);
+      return [name, (Math.max(...closedAt) - startedAt) / 1000];
+    }),
+  );
+  for (const { socket } of clients) socket.destroy();
+  return { sockets: clients.length, secondsByKind, failed, served };
+}
+
+function openSocket(url: string, [name, first, next]: (typeof kinds)[number]) {
+  const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1' });
+  const client = { name, socket, closedAt: Infinity };
+  const sending = setInterval(() => socket.writable && socket.write(next), 1000);
+  socket.on('error', () => undefined);
+  socket.on('close', () => {
+    clearInterval(sending);
+    client.closedAt = performance.now();
+  });
+  socket.resume();
+  socket.write(first);
+  return client;
 }
