@@ -12,9 +12,10 @@ import { once } from 'node:events';
 import { chmod, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { parseArgs, promisify } from 'node:util';
 import pg from 'pg';
 import { rssMbOf } from '@task-manager/testing/memory';
+import { quantile, sum } from '@task-manager/testing/statistics';
 import { createDatabase, startPostgres, type Postgres } from '@task-manager/dev/embedded-postgres';
 import { Acknowledged, compareAnswers } from './checks.ts';
 import { loadNames, type Job, type LoadName, type Message, type Outcome } from './load-generator.ts';
@@ -22,7 +23,8 @@ import { busyMsOf, cpuMsOf, lookAtProcesses, twoCpus } from './processes.ts';
 import { describeRun, figuresOf, tablesOf, writeResults, type Result, type Run } from './report.ts';
 import { database, Servers, type Server } from './servers.ts';
 
-const quick = process.argv.includes('--quick');
+const options = { quick: { type: 'boolean' }, write: { type: 'boolean' }, json: { type: 'boolean' } } as const;
+const { quick, write, json } = parseArgs({ options }).values;
 const rounds = quick ? 3 : 5;
 const connectionCounts = quick ? [64] : [64, 1, 16, 256];
 /** At which floors and gateways are measured, and all servers are warmed up. */
@@ -87,14 +89,14 @@ try {
     results: medians(samples),
   };
   await db.end();
-  if (process.argv.includes('--json')) console.log(JSON.stringify({ ...run, figures: figuresOf(run) }, null, 2));
+  if (json) console.log(JSON.stringify({ ...run, figures: figuresOf(run) }, null, 2));
   else console.log(tablesOf(run));
   if (differences.length > 0 || failed > 0) {
     process.exitCode = 1;
     say(
       `The run failed: ${failed} requests not answered as they should be, ${differences.length} differences in the tables.`,
     );
-  } else if (process.argv.includes('--write')) await writeResults(run);
+  } else if (write) await writeResults(run);
 } catch (error) {
   // What is stopped under way fails.
   if (!interruption.signal.aborted) throw error;
@@ -239,7 +241,7 @@ async function measure(
     postgresCpuUs: perRequestUs('postgres'),
     loadCpuUs: perRequestUs('load'),
     rssMb: rssMbOf(server.pid),
-    errors: Object.values(outcome.errors).reduce((sum, each) => sum + each, 0),
+    errors: sum(Object.values(outcome.errors)),
     // The system samples how busy it was, so that it may seem to have been less than we were.
     disturbance: others < 0 ? 0 : others / elapsedMs,
   };
@@ -338,12 +340,11 @@ function medians(all: Result[]): Result[] {
   }
   return [...groups.values()].map((group) => {
     const [first] = group as [Result];
-    const median = (name: keyof Omit<Result, 'server' | 'load'>) => {
-      const sorted = group.map((each) => each[name]).sort((a, b) => a - b);
-      return (
-        ((sorted[Math.floor((sorted.length - 1) / 2)] ?? NaN) + (sorted[Math.ceil((sorted.length - 1) / 2)] ?? NaN)) / 2
+    const median = (name: keyof Omit<Result, 'server' | 'load'>) =>
+      quantile(
+        group.map((each) => each[name]),
+        0.5,
       );
-    };
     return {
       ...first,
       requestsPerSecond: median('requestsPerSecond'),
@@ -354,7 +355,7 @@ function medians(all: Result[]): Result[] {
       loadCpuUs: median('loadCpuUs'),
       rssMb: median('rssMb'),
       disturbance: median('disturbance'),
-      errors: group.reduce((sum, { errors }) => sum + errors, 0),
+      errors: sum(group.map(({ errors }) => errors)),
     };
   });
 }

@@ -11,10 +11,11 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { Agent, get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import getPort from 'get-port';
 import pg from 'pg';
 import { createDatabase, startPostgres, type Postgres } from '@task-manager/dev/embedded-postgres';
+import { quantile } from '@task-manager/testing/statistics';
+import { until } from '@task-manager/testing/until';
 
 const pageSize = 50;
 const warmUpRounds = 3;
@@ -139,7 +140,7 @@ async function open(size: number, { host, port, user, password }: Postgres): Pro
   const url = `http://127.0.0.1:${listenPort}`;
   const site: Site = { size, url, database, service, cases: [], getTask: newCase('getTask', '', false), taskIds: [] };
   sites.push(site);
-  while ((await ask(`${url}/health`).catch(() => undefined))?.status !== 200) await sleep(50);
+  await until(async () => (await ask(`${url}/health`).catch(() => undefined))?.status === 200);
   await seed(database, size);
   const { rows } = await database.query<{ id: string }>(
     'select id from task_service.tasks order by random() limit 1000',
@@ -382,11 +383,6 @@ function report(sites: Site[], largest: Site): void {
     `${rows.length - 1} pages of ${largest.size} tasks: ${slow.length} past ${bound} x getTask at p95; of the ` +
       `${natural.length} that one index orders, ${steep.length} not within ${tolerance * 100} % of a smaller table.`,
   );
-}
-
-function quantile(numbers: number[], share: number): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? NaN;
 }
 
 function day(offset: number): string {

@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { arch, cpus, release, type } from 'node:os';
 import type pg from 'pg';
 import { format, resolveConfig } from 'prettier';
+import { alignedTable, markdownTable } from '@task-manager/testing/tables';
 import { loadNames, type LoadName } from './load-generator.ts';
 
 /** Medians of the samples of one server, load and number of connections. What is not known is NaN. */
@@ -156,8 +157,8 @@ function judge(figure: Omit<Figure, 'verdict'>): Figure {
 
 /** Everything that was measured, as plain text. */
 export function tablesOf(run: Run): string {
-  const parts = loadNames.map((load) => `${titles[load]}\n\n${align(rowsOf(run, load))}`);
-  return [...parts, `Promised\n\n${align(figureRows(run))}`, conditionsOf(run)].join('\n\n');
+  const parts = loadNames.map((load) => `${titles[load]}\n\n${alignedTable(rowsOf(run, load))}`);
+  return [...parts, `Promised\n\n${alignedTable(figureRows(run))}`, conditionsOf(run)].join('\n\n');
 }
 
 function rowsOf(run: Run, load: LoadName): string[][] {
@@ -227,25 +228,12 @@ function percent(share: number): string {
   return Number.isNaN(share) ? '' : `${(share * 100).toFixed(0)} %`;
 }
 
-function align(rows: string[][]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const isText = (column: number) => rows.slice(1).some((row) => /^[^\d≤≥]/.test(row[column] ?? ''));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => (isText(column) ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
-}
-
 /** Puts the run into `benchmarks/results/` and, in the place of this Node.js, into `benchmarks/README.md`. */
 export async function writeResults(run: Run): Promise<void> {
   const name = `node-${process.versions.node.split('.')[0]}`;
   await mkdir('benchmarks/results', { recursive: true });
   await writeFile(`benchmarks/results/${name}.svg`, chartOf(run));
-  const all = loadNames.map((load) => `## ${titles[load]}\n\n${markdown(rowsOf(run, load))}`);
+  const all = loadNames.map((load) => `## ${titles[load]}\n\n${markdownTable(rowsOf(run, load))}`);
   const tables = [`# npm run bench on Node.js ${process.versions.node}`, conditionsOf(run), ...all].join('\n\n');
   await writeFormatted(`benchmarks/results/${name}.md`, tables);
 
@@ -256,7 +244,7 @@ export async function writeResults(run: Run): Promise<void> {
     `## ${run.date}: the task service and its peers, Node.js ${process.versions.node}`,
     conditionsOf(run),
     `![Requests a second of each server, for each load](results/${name}.svg)`,
-    markdown(figureRows(run)),
+    markdownTable(figureRows(run)),
     `Every load at every number of connections: [results/${name}.md](results/${name}.md).`,
     end,
   ].join('\n\n');
@@ -273,10 +261,6 @@ export async function writeResults(run: Run): Promise<void> {
 
 async function writeFormatted(path: string, text: string): Promise<void> {
   await writeFile(path, await format(text, { ...(await resolveConfig(path)), filepath: path }));
-}
-
-function markdown([header = [], ...rows]: string[][]): string {
-  return [header, header.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
 }
 
 const barWidth = 420;

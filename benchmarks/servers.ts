@@ -5,17 +5,16 @@ import { openSync } from 'node:fs';
 import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import getPort from 'get-port';
 import { parse, stringify } from 'yaml';
 import type { Postgres } from '@task-manager/dev/embedded-postgres';
 import { commandOf } from '@task-manager/dev/system';
+import { until } from '@task-manager/testing/until';
 
 export const database = 'bench';
 /** Of the repository: this is compiled to another depth than it stands in. */
 const root = process.cwd();
-const startTimeoutMs = 20_000;
 
 export interface Server {
   /** One word, by which its rows are known. */
@@ -131,11 +130,11 @@ export class Servers {
       env: { PATH: process.env.PATH, ...this.#environment, ...environment, PORT: String(port) },
     });
     this.#children.push(child);
-    const deadline = Date.now() + startTimeoutMs;
-    while (!(await isReady(`http://127.0.0.1:${port}${readyPath}`))) {
-      if (child.exitCode !== null || Date.now() > deadline) throw new Error(`${name} does not start`);
-      await sleep(50);
-    }
+    const isStarted = async () => {
+      if (child.exitCode !== null) throw new Error(`${name} ended with code ${child.exitCode}`);
+      return isReady(`http://127.0.0.1:${port}${readyPath}`);
+    };
+    await until(isStarted, { what: `${name} starts`, intervalMs: 50 });
     return { key, name, port, child, pid: child.pid ?? 0, validates: key !== 'http' };
   }
 
