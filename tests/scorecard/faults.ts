@@ -6,20 +6,7 @@ import { until } from '@task-manager/testing/until';
 import { faults, type Kind } from '@task-manager/testing/faults';
 import { Random } from '@task-manager/testing/random';
 import type { Replica, SystemUnderTest } from '@task-manager/testing/system-under-test';
-
-export interface FaultFigures {
-  faults: number;
-  acknowledged: number;
-  /** Acknowledged tasks that do not exist, and tasks that exist more than once. */
-  lost: number;
-  duplicated: number;
-  /** Responses that were neither a success nor 503 with Retry-After and a problem. */
-  wrong: string[];
-  slowestMs: number;
-  slowestIn: string;
-  /** From when PostgreSQL accepts connections again until every replica has stored a task. */
-  recoveryMs: number;
-}
+import { countOf, type Figure } from './figures.ts';
 
 const kinds: Kind[] = [
   ...([
@@ -34,11 +21,11 @@ const kinds: Kind[] = [
 ];
 const durationMs = 3000;
 
-export async function measureUnderFaults(
+export async function measureFaults(
   system: SystemUnderTest,
   signal: AbortSignal,
   print: (line: string) => void,
-): Promise<FaultFigures> {
+): Promise<Figure[]> {
   const replicas = system.replicasOf('task-service');
   const traffic = new Traffic(replicas);
   const random = new Random(1);
@@ -57,16 +44,14 @@ export async function measureUnderFaults(
   }
   await traffic.stop();
   const { acknowledged, wrong, slowestMs, slowestIn } = traffic;
-  const stored = await compare(system, acknowledged);
-  return {
-    faults: kinds.length,
-    acknowledged: acknowledged.length,
-    ...stored,
-    wrong,
-    slowestMs,
-    slowestIn,
-    recoveryMs,
-  };
+  const { lost, duplicated } = await compare(system, acknowledged);
+  return [
+    { name: `${acknowledged.length} tasks acknowledged under ${kinds.length} faults: lost`, measured: lost, max: 0 },
+    { name: 'stored twice', measured: duplicated, max: 0 },
+    countOf('responses other than success or 503 with Retry-After', wrong),
+    { name: 'Slowest response under a fault', measured: slowestMs / 1000, max: 2, unit: 's', details: [slowestIn] },
+    { name: 'First success after PostgreSQL accepts connections', measured: recoveryMs, max: 100, unit: 'ms' },
+  ];
 }
 
 interface TrafficRequest extends Request {
@@ -134,6 +119,7 @@ class Traffic {
   }
 }
 
+/** From when PostgreSQL accepts connections again until every replica has stored a task. */
 async function measureRecovery(system: SystemUnderTest, replicas: Replica[]): Promise<number> {
   const accepts = () => system.query('select').then(Boolean, () => false);
   await until(async () => !(await accepts()));

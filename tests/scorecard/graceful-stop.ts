@@ -3,13 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Load } from '@task-manager/testing/load';
 import { requestOf } from '@task-manager/testing/raw-http';
 import type { SystemUnderTest } from '@task-manager/testing/system-under-test';
-
-export interface GracefulStop {
-  requests: number;
-  failures: string[];
-  /** Replicas that did not end with code 0. */
-  exits: string[];
-}
+import { countOf, type Figure } from './figures.ts';
 
 const requests = [
   requestOf('POST', '/tasks', { 'Content-Type': 'application/json' }, '{"title":"stop"}'),
@@ -19,24 +13,29 @@ const requests = [
 ].map((bytes) => ({ bytes, name: bytes.split(' HTTP', 1).join() }));
 
 /** Stops and starts each replica, one after the other. */
-export async function stopReplicas(system: SystemUnderTest, signal: AbortSignal): Promise<GracefulStop> {
-  const result: GracefulStop = { requests: 0, failures: [], exits: [] };
+export async function measureGracefulStop(system: SystemUnderTest, signal: AbortSignal): Promise<Figure[]> {
+  let count = 0;
+  const failures: string[] = [];
+  const exits: string[] = [];
   const load = new Load({
     ...{ port: Number(new URL(system.url).port), connections: 16 },
-    next: () => requests[result.requests++ % requests.length],
+    next: () => requests[count++ % requests.length],
     onResponse: ({ name }, { status, head }) => {
-      if (!(status >= 200 && status < 300)) result.failures.push(`${name}: ${status || head}`);
+      if (!(status >= 200 && status < 300)) failures.push(`${name}: ${status || head}`);
     },
   });
   load.start();
   for (const replica of system.replicas) {
     await sleep(500);
     const reason = await replica.end('SIGTERM');
-    if (reason !== 'code 0') result.exits.push(`${replica.name}: ${reason}`);
+    if (reason !== 'code 0') exits.push(`${replica.name}: ${reason}`);
     await replica.start();
     await system.recover(signal);
   }
   await sleep(500);
   await load.stop(10_000);
-  return result;
+  return [
+    countOf(`${count} requests while each replica is stopped: failures`, failures),
+    countOf('replicas with another exit code than 0', exits),
+  ];
 }

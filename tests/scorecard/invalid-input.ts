@@ -4,44 +4,40 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { converse } from '@task-manager/testing/raw-http';
-
-export interface InputResults {
-  sent: number;
-  /** 5xx, or no response. */
-  failed: string[];
-  /** 4xx and 5xx that are not a problem document. */
-  withoutProblem: string[];
-  /** Invalid input that was accepted, and valid input that was not stored as it was sent. */
-  altered: string[];
-}
+import { countOf, type Figure } from './figures.ts';
 
 /** Sends every input to each of these addresses. */
-export async function sendInputs(urls: string[]): Promise<InputResults> {
-  const results: InputResults = { sent: 0, failed: [], withoutProblem: [], altered: [] };
+export async function measureInvalidInput(urls: string[]): Promise<Figure[]> {
+  let sent = 0;
+  const failed: string[] = [];
+  const withoutProblem: string[] = [];
+  const altered: string[] = [];
   for (const url of urls) {
     const before = await countTasks(url);
     for (const [name, input] of Object.entries({ ...invalidRequests, ...invalidHttp })) {
       const { status, type } = await (typeof input === 'string' ? sendBytes(url, input) : sendRequest(url, input));
-      results.sent++;
-      if (!(status >= 200 && status < 500)) results.failed.push(`${name}: ${status}`);
-      if (status >= 400 && !type.startsWith('application/problem+json'))
-        results.withoutProblem.push(`${name}: ${status}`);
-      if (status < 400) results.altered.push(`${name}: ${status}, not rejected`);
+      sent++;
+      if (!(status >= 200 && status < 500)) failed.push(`${name}: ${status}`);
+      if (status >= 400 && !type.startsWith('application/problem+json')) withoutProblem.push(`${name}: ${status}`);
+      if (status < 400) altered.push(`${name}: ${status}, not rejected`);
     }
-    if ((await countTasks(url)) !== before) results.altered.push('a rejected request has created a task');
+    if ((await countTasks(url)) !== before) altered.push('a rejected request has created a task');
     for (const [name, fields] of Object.entries(faithful)) {
-      results.sent++;
+      sent++;
       const { status, body } = await sendRequest(url, { body: JSON.stringify(fields) });
       const { id } = body as { id?: string };
       const { body: stored } = await sendRequest(url, { method: 'GET', path: `/tasks/${id}` });
       const kept = Object.fromEntries(Object.keys(fields).map((field) => [field, (stored as never)[field]]));
-      if (!(status >= 200 && status < 500)) results.failed.push(`${name}: ${status}`);
-      if (!isDeepStrictEqual(kept, fields))
-        results.altered.push(`${name}: ${status}, ${JSON.stringify(kept).slice(0, 200)}`);
+      if (!(status >= 200 && status < 500)) failed.push(`${name}: ${status}`);
+      if (!isDeepStrictEqual(kept, fields)) altered.push(`${name}: ${status}, ${JSON.stringify(kept).slice(0, 200)}`);
       if (id !== undefined) await sendRequest(url, { method: 'DELETE', path: `/tasks/${id}` });
     }
   }
-  return results;
+  return [
+    countOf(`${sent} invalid or easily altered inputs: 5xx or no response`, failed),
+    countOf('rejected without a problem document (RFC 9457)', withoutProblem),
+    countOf('accepted although invalid, or altered', altered),
+  ];
 }
 
 interface Input {

@@ -1,15 +1,7 @@
 /** Clients that send too slowly: how long they may hold a connection, and whether other requests are served meanwhile. */
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-
-export interface SlowClients {
-  sockets: number;
-  /** Until the last connection of a kind was closed; Infinity when one was not. */
-  secondsByKind: Record<string, number>;
-  /** Other requests meanwhile. */
-  failed: number;
-  served: number;
-}
+import type { Figure } from './figures.ts';
 
 const socketsPerKind = 500;
 const timeoutMs = 15_000;
@@ -22,25 +14,31 @@ const kinds: [name: string, first: string, next: string][] = [
   ['sends a body slowly', `${head}Content-Length: 1000\r\n\r\n{"title":"`, 'x'],
 ];
 
-export async function openSlowClients(url: string): Promise<SlowClients> {
+export async function measureSlowClients(url: string): Promise<Figure[]> {
   const startedAt = performance.now();
   const clients = kinds.flatMap((kind) => Array.from({ length: socketsPerKind }, () => openSocket(url, kind)));
-  let [served, failed] = [0, 0];
+  let [requests, failed] = [0, 0];
   while (clients.some(({ socket }) => !socket.destroyed) && performance.now() - startedAt < timeoutMs) {
     const response = await fetch(`${url}/tasks?limit=1`).catch(() => undefined);
     await response?.arrayBuffer();
-    if (response?.ok) served++;
-    else failed++;
+    requests++;
+    if (!response?.ok) failed++;
     await sleep(10);
   }
-  const secondsByKind = Object.fromEntries(
-    kinds.map(([name]) => {
-      const closedAt = clients.filter((client) => client.name === name).map((client) => client.closedAt);
-      return [name, (Math.max(...closedAt) - startedAt) / 1000];
-    }),
+  // Infinity for a connection that was not closed.
+  const secondsOf = (closed: typeof clients) =>
+    (Math.max(...closed.map(({ closedAt }) => closedAt)) - startedAt) / 1000;
+  const details = kinds.map(
+    ([kind]) => `${kind}: ${secondsOf(clients.filter(({ name }) => name === kind)).toFixed(1)} s`,
   );
   for (const { socket } of clients) socket.destroy();
-  return { sockets: clients.length, secondsByKind, failed, served };
+  return [
+    {
+      ...{ name: `Time until ${clients.length} slow clients are disconnected`, measured: secondsOf(clients) },
+      ...{ max: 8, unit: 's', details },
+    },
+    { name: `failures of ${requests} other requests meanwhile`, measured: failed, max: 0 },
+  ];
 }
 
 function openSocket(url: string, [name, first, next]: (typeof kinds)[number]) {
