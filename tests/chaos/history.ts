@@ -1,4 +1,4 @@
-/** What clients requested and observed since the last consistent state. Times are in milliseconds since the start. */
+/** What clients requested and observed since the last consistent state. Times are those of `performance.now()`. */
 
 /** A task or a user. */
 export interface Entity {

@@ -27,8 +27,6 @@ export interface Result {
 }
 
 export interface Context {
-  /** Milliseconds since the start. */
-  now: () => number;
   /** Clients give up early only under a fault: what they requested may take effect later. */
   hasFault: () => boolean;
   /** Called for every finished request, with what is wrong with its response. */
@@ -39,7 +37,7 @@ export interface Context {
 const timeoutMs = 10_000;
 
 export async function send(
-  { now, hasFault, report }: Context,
+  { hasFault, report }: Context,
   client: string,
   random: Random,
   target: Target,
@@ -62,7 +60,7 @@ export async function send(
   ];
   const call: Call = {
     ...{ client, target: target.name, request: request.filter(Boolean).join(' '), response: '' },
-    ...{ startedAt: now(), endedAt: 0 },
+    ...{ startedAt: performance.now(), endedAt: 0 },
   };
   try {
     const response = await fetch(target.url + path, {
@@ -74,13 +72,13 @@ export async function send(
     const text = await response.text();
     const { status, ok } = response;
     const data: unknown = ok && text ? JSON.parse(text) : undefined;
-    call.endedAt = now();
+    call.endedAt = performance.now();
     const version = (data as { version?: number } | undefined)?.version;
     call.response = `${status}${version === undefined ? '' : ` version ${version}`}`;
     report(call, status, violationOf(response, text, [...expected, ...(ifMatch === undefined ? [] : [412])]));
     return { call, status, data, unknown: status >= 500 };
   } catch (error) {
-    call.endedAt = now();
+    call.endedAt = performance.now();
     const reason = (error as { cause?: { code?: string } }).cause?.code ?? String(error);
     call.response = signal.aborted ? 'the client gave up' : `no response (${reason})`;
     if (!signal.aborted) report(call, 0);

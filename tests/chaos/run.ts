@@ -52,7 +52,6 @@ export class Run {
     this.#injector = new FaultInjector(system, random.fork());
     this.#world = {
       ...{ tasks: new History(tasks), users: new History(users), targets: new Map() },
-      now: () => performance.now(),
       hasFault: () => this.#injector.active.length > 0,
       report: (call, status, violation) => {
         this.#calls.push({ call, status });

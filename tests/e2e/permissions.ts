@@ -32,25 +32,15 @@ export async function inspectPostgres(): Promise<string> {
 }
 
 /** The demo shows that the Ingress reaches both services. */
-const connections: [from: string, to: string, port: number, isAllowed: boolean][] = [
-  ['task-service', 'postgres', 5432, true],
-  ['task-service', 'user-service', 80, true],
-  ['task-service', 'stranger', 3000, false],
-  ['user-service', 'postgres', 5432, true],
-  ['user-service', 'task-service', 80, false],
-  ['user-service', 'stranger', 3000, false],
-  ['postgres', 'task-service', 80, false],
-  ['postgres', 'stranger', 3000, false],
-  ['monitoring', 'stranger', 3000, true],
-  ['monitoring', 'task-service', 9464, true],
-  ['monitoring', 'user-service', 9464, true],
-  ['monitoring', 'task-service', 80, false],
-  ['monitoring', 'user-service', 80, false],
-  ['monitoring', 'postgres', 5432, false],
-  ['stranger', 'task-service', 80, false],
-  ['stranger', 'task-service', 9464, false],
-  ['stranger', 'user-service', 80, false],
-  ['stranger', 'postgres', 5432, false],
+const allowed = [
+  ...['task-service postgres:5432', 'task-service user-service:80', 'user-service postgres:5432'],
+  ...['monitoring stranger:3000', 'monitoring task-service:9464', 'monitoring user-service:9464'],
+];
+const blocked = [
+  ...['task-service stranger:3000', 'user-service task-service:80', 'user-service stranger:3000'],
+  ...['postgres task-service:80', 'postgres stranger:3000', 'monitoring postgres:5432'],
+  ...['monitoring task-service:80', 'monitoring user-service:80', 'stranger postgres:5432'],
+  ...['stranger task-service:80', 'stranger task-service:9464', 'stranger user-service:80'],
 ];
 
 export async function checkNetworkPolicies(): Promise<string> {
@@ -68,13 +58,14 @@ export async function checkNetworkPolicies(): Promise<string> {
     }
     // Until the policies know the new addresses.
     await sleep(3000);
-    const connecting = connections.map(async ([from, to, port, isAllowed]) => {
+    const connecting = [...allowed, ...blocked].map(async (connection) => {
+      const [from = '', to = '', port = ''] = connection.split(/[ :]/);
       const source = ['stranger', 'monitoring'].includes(from) ? from : `deployment/${from}`;
-      const address = await addressOf(to);
-      const line = `timeout 3 bash -c '</dev/tcp/${address}/${port}' 2> /dev/null && echo yes || echo no`;
+      const line = `timeout 3 bash -c '</dev/tcp/${await addressOf(to)}/${port}' 2> /dev/null && echo yes || echo no`;
       const output = await kubectl(['--namespace', namespaceOf(from), 'exec', source, '--', 'sh', '-c', line]);
       const isConnected = output === 'yes';
-      if (isConnected !== isAllowed) wrong.push(`${from} ${isConnected ? 'reaches' : 'does not reach'} ${to}:${port}`);
+      if (isConnected !== allowed.includes(connection))
+        wrong.push(`${connection} ${isConnected ? 'connects' : 'does not'}`);
     });
     await Promise.all(connecting);
   } finally {
@@ -84,8 +75,7 @@ export async function checkNetworkPolicies(): Promise<string> {
     if (createdMonitoring) await kubectl(['delete', 'namespace', 'monitoring']);
   }
   if (wrong.length > 0) throw new Error(wrong.join(', '));
-  const allowed = connections.filter(([, , , isAllowed]) => isAllowed).length;
-  return `${allowed} connected, ${connections.length - allowed} blocked`;
+  return `${allowed.length} connected, ${blocked.length} blocked`;
 }
 
 function podManifest(name: string): Manifest {
