@@ -1,47 +1,49 @@
 /**
- * `npm run bench [-- --quick] [-- --write] [-- --json]`: the task service against its peers and against servers that do
- * nothing, in one run on one throw-away PostgreSQL that commits durably. All servers stay up, samples of one second are
- * interleaved in rotating order, and one that others have disturbed is taken again. Answers are compared before it, and
- * rows with acknowledged writes after it: exit code 1 when they differ or a request failed.
+ * `npm run bench [-- --quick] [-- --write] [-- --json]`: compares the task service with its peers and with servers that do
+ * nothing, in one run on one throw-away PostgreSQL with durable commits. All servers stay up, samples of one second are
+ * interleaved in rotating order, and a sample that other processes have disturbed is repeated. Responses are compared
+ * before the run, and rows with acknowledged writes after it. Exits with 1 when they differ or a request failed.
  *
- * It takes about a quarter of an hour; `--quick` takes 64 connections only and three rounds, in three minutes. `--write`
- * puts what was measured into `benchmarks/README.md` and `benchmarks/results/` if nothing failed, `--json` prints it as JSON.
+ * It takes about 15 minutes; `--quick` measures only 64 connections in three rounds, in three minutes. `--write` puts the
+ * results into `benchmarks/README.md` and `benchmarks/results/` if nothing failed, `--json` prints them as JSON.
  */
 import { execFile, fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { parseArgs, promisify } from 'node:util';
 import pg from 'pg';
 import { rssMbOf } from '@task-manager/testing/memory';
+import { quantile, sum } from '@task-manager/testing/statistics';
 import { createDatabase, startPostgres, type Postgres } from '@task-manager/dev/embedded-postgres';
 import { Acknowledged, compareAnswers } from './checks.ts';
-import { loadNames, type Job, type LoadName, type Message, type Outcome } from './load.ts';
+import { loadNames, type Job, type LoadName, type Message, type Outcome } from './load-generator.ts';
 import { busyMsOf, cpuMsOf, lookAtProcesses, twoCpus } from './processes.ts';
 import { describeRun, figuresOf, tablesOf, writeResults, type Result, type Run } from './report.ts';
 import { database, Servers, type Server } from './servers.ts';
 
-const quick = process.argv.includes('--quick');
+const options = { quick: { type: 'boolean' }, write: { type: 'boolean' }, json: { type: 'boolean' } } as const;
+const { quick, write, json } = parseArgs({ options }).values;
 const rounds = quick ? 3 : 5;
 const connectionCounts = quick ? [64] : [64, 1, 16, 256];
-/** At which floors and gateways are measured, and all servers are warmed up. */
+/** For floors, gateways and the warm-up. */
 const usualConnections = 64;
 const warmUpSeconds = quick ? 1 : 2;
 const sampleSeconds = 1;
 const preparedTasks = 10_000;
-/** How much of a CPU others may use during a sample, how often it is taken then, and how many are taken again in a round. */
+/** The CPU share that other processes may use during a sample; otherwise it is repeated, within these limits. */
 const disturbanceMax = 0.2;
 const triesMax = 3;
 const retakenMax = connectionCounts.length * 5;
 
 const dataDir = await mkdtemp(join(tmpdir(), 'task-manager-bench-'));
-// Started by root, PostgreSQL runs as another user.
+// When root starts it, PostgreSQL runs as another user.
 await chmod(dataDir, 0o755);
 const cpus = twoCpus();
 const postgres = await startPostgres({ dataDir });
 const servers = new Servers(dataDir, cpus?.first, postgres);
-const generator = fork(new URL('load.js', import.meta.url));
+const generator = fork(new URL('load-generator.js', import.meta.url));
 const acknowledged = new Acknowledged();
 const samples: Result[] = [];
 let retaken = 0;
@@ -62,11 +64,11 @@ try {
   const leftOut = await servers.startServices();
   const ids = await prepareTasks(db);
   send({ ids });
-  say('Comparing their answers …');
+  say('Comparing their responses …');
   await compareAnswers([...servers.services, ...servers.replicas], ids[0] ?? '', acknowledged);
   const floors = await servers.startFloors();
   const pgbench = await findPgbench(postgres);
-  if (!pgbench) leftOut.push('pgbench is left out, because it is not installed.');
+  if (!pgbench) leftOut.push('pgbench is not measured, because it is not installed.');
   leftOut.forEach(say);
 
   const postmaster = Number((await readFile(join(postgres.dataDir, 'postmaster.pid'), 'utf8')).split('\n')[0]);
@@ -87,16 +89,14 @@ try {
     results: medians(samples),
   };
   await db.end();
-  if (process.argv.includes('--json')) console.log(JSON.stringify({ ...run, figures: figuresOf(run) }, null, 2));
+  if (json) console.log(JSON.stringify({ ...run, figures: figuresOf(run) }, null, 2));
   else console.log(tablesOf(run));
   if (differences.length > 0 || failed > 0) {
     process.exitCode = 1;
-    say(
-      `The run failed: ${failed} requests not answered as they should be, ${differences.length} differences in the tables.`,
-    );
-  } else if (process.argv.includes('--write')) await writeResults(run);
+    say(`The run failed: ${failed} requests failed, ${differences.length} differences in the tables.`);
+  } else if (write) await writeResults(run);
 } catch (error) {
-  // What is stopped under way fails.
+  // An interrupted run fails.
   if (!interruption.signal.aborted) throw error;
 } finally {
   await stop();
@@ -110,23 +110,22 @@ async function stop(): Promise<void> {
   await rm(dataDir, { recursive: true, force: true });
 }
 
-/** As it comes, but that tables are vacuumed between the rounds, not during whoever's sample. */
+/** Default settings, except that tables are vacuumed between rounds and not during a sample. */
 async function openDatabase({ host, port, user, password }: Postgres): Promise<pg.Client> {
   const db = new pg.Client({ host, port, user, password, database, ssl: false });
-  // When something fails, PostgreSQL is stopped before this is ended.
+  // After a failure PostgreSQL is stopped before this connection ends.
   db.on('error', () => undefined);
   await db.connect();
   for (const setting of ['fsync', 'synchronous_commit', 'full_page_writes']) {
     const { rows } = await db.query<Record<string, string>>(`show ${setting}`);
-    if (rows[0]?.[setting] !== 'on')
-      throw new Error(`PostgreSQL has ${setting} off: nothing it commits would be durable`);
+    if (rows[0]?.[setting] !== 'on') throw new Error(`PostgreSQL must have ${setting} on: its commits must be durable`);
   }
   await db.query('alter system set autovacuum = off');
   await db.query('select pg_reload_conf()');
   return db;
 }
 
-/** Makes the tasks that are read and changed; answers with their ids. */
+/** Creates the tasks that are read and changed. Resolves with their ids. */
 async function prepareTasks(db: pg.Client): Promise<string[]> {
   const { rows } = await db.query<{ id: string }>(
     `insert into task_service.tasks (id, title, description, created_at, updated_at)
@@ -151,7 +150,7 @@ function loadsOf({ key }: Server): readonly LoadName[] {
   return key === 'floors' ? ['echo', 'page', 'health'] : loadNames;
 }
 
-/** Each load at each number of connections once for each server, another server first in each round. */
+/** Every load, number of connections and server once; another server comes first in each round. */
 async function runRound(
   round: number,
   db: pg.Client,
@@ -181,7 +180,7 @@ function rotated<Item>(items: Item[], by: number): Item[] {
   return [...items.slice(start), ...items.slice(0, start)];
 }
 
-/** Takes the sample again when others were busy, and keeps that which they have disturbed least. */
+/** Repeats a disturbed sample, and keeps the one that was disturbed least. */
 async function takeSample(
   server: Server,
   load: LoadName,
@@ -213,7 +212,7 @@ async function measure(
       server: cpuMsOf(processes, server.pid),
       postgres: cpuMsOf(processes, postmaster),
       load: cpuMsOf(processes, generator.pid ?? 0),
-      // All that this run has started, but PostgreSQL, which is nobody's child.
+      // Every process of this run. PostgreSQL is not a child of this process.
       ours: cpuMsOf(processes, process.pid) + cpuMsOf(processes, postmaster),
       busy: cpus && busyMsOf([cpus.first, cpus.second]),
     };
@@ -239,13 +238,13 @@ async function measure(
     postgresCpuUs: perRequestUs('postgres'),
     loadCpuUs: perRequestUs('load'),
     rssMb: rssMbOf(server.pid),
-    errors: Object.values(outcome.errors).reduce((sum, each) => sum + each, 0),
-    // The system samples how busy it was, so that it may seem to have been less than we were.
+    errors: sum(Object.values(outcome.errors)),
+    // The system samples its CPU usage, so the total may appear to be lower than ours.
     disturbance: others < 0 ? 0 : others / elapsedMs,
   };
 }
 
-/** Lets the generator play one load, and counts the writes. `beforeIt` is called when it is connected. */
+/** Plays one load, and counts the writes. `beforeIt` is called when the generator is connected. */
 async function play(
   server: Server,
   load: LoadName,
@@ -279,7 +278,7 @@ async function answerOf(child: ChildProcess): Promise<unknown> {
   const ended = once(child, 'exit', { signal }).then(() => {
     throw new Error('the load generator has ended');
   });
-  // The one that loses the race is aborted.
+  // The loser of the race is aborted.
   ended.catch(() => undefined);
   try {
     const [message] = (await Promise.race([once(child, 'message', { signal }), ended])) as [unknown];
@@ -291,7 +290,7 @@ async function answerOf(child: ChildProcess): Promise<unknown> {
 
 type Pgbench = () => Promise<Result>;
 
-/** What PostgreSQL alone gives when each row is a commit: pgbench on as many connections as a pool has. */
+/** PostgreSQL alone with one commit per row: pgbench, with as many connections as a pool. */
 async function findPgbench({ host, port }: Postgres): Promise<Pgbench | undefined> {
   const script = join(dataDir, 'insert.sql');
   await writeFile(
@@ -338,12 +337,11 @@ function medians(all: Result[]): Result[] {
   }
   return [...groups.values()].map((group) => {
     const [first] = group as [Result];
-    const median = (name: keyof Omit<Result, 'server' | 'load'>) => {
-      const sorted = group.map((each) => each[name]).sort((a, b) => a - b);
-      return (
-        ((sorted[Math.floor((sorted.length - 1) / 2)] ?? NaN) + (sorted[Math.ceil((sorted.length - 1) / 2)] ?? NaN)) / 2
+    const median = (name: keyof Omit<Result, 'server' | 'load'>) =>
+      quantile(
+        group.map((each) => each[name]),
+        0.5,
       );
-    };
     return {
       ...first,
       requestsPerSecond: median('requestsPerSecond'),
@@ -354,7 +352,7 @@ function medians(all: Result[]): Result[] {
       loadCpuUs: median('loadCpuUs'),
       rssMb: median('rssMb'),
       disturbance: median('disturbance'),
-      errors: group.reduce((sum, { errors }) => sum + errors, 0),
+      errors: sum(group.map(({ errors }) => errors)),
     };
   });
 }

@@ -1,10 +1,10 @@
-/** Whether the servers of a run do the same: their answers before anything is timed, the rows in the tables after it. */
+/** Checks that all servers do the same: their responses before the run, the rows in the tables after it. */
 import { isDeepStrictEqual } from 'node:util';
 import type pg from 'pg';
-import type { Outcome } from './load.ts';
+import type { Outcome } from './load-generator.ts';
 import type { Server } from './servers.ts';
 
-/** The writes that servers said they have made. */
+/** The writes that servers have acknowledged. */
 export class Acknowledged {
   readonly #created = new Map<string, number>();
   readonly #kept: Outcome['kept'] = [];
@@ -19,7 +19,7 @@ export class Acknowledged {
     this.#kept.push(...kept);
   }
 
-  /** What the tables have otherwise, one line each. */
+  /** Compares them with the tables. Resolves with one line per difference. */
   async differences(db: pg.Client): Promise<string[]> {
     const { rows: tasks } = await db.query<{ key: string; tasks: number; events: number }>(
       `select split_part(title, ' ', 2) as key, count(*)::int as tasks,
@@ -41,17 +41,17 @@ export class Acknowledged {
     const lines = [...this.#created].map(([key, created]) => {
       const { tasks = 0, events = 0 } = found.get(key) ?? {};
       return tasks !== created || events !== created
-        ? `${key} acknowledged ${created} new tasks; there are ${tasks}, and ${events} events of them.`
+        ? `${key} acknowledged ${created} new tasks, but there are ${tasks} rows and ${events} events.`
         : '';
     });
     const { versions = 0, events = 0 } = changes[0] ?? {};
     if (versions !== this.#changed || events !== this.#changed) {
       lines.push(
-        `${this.#changed} changes were acknowledged; there are ${versions} versions, and ${events} events of them.`,
+        `${this.#changed} changes were acknowledged, but there are ${versions} versions and ${events} events.`,
       );
     }
     if (kept[0]?.missing)
-      lines.push(`${kept[0].missing} of ${this.#kept.length} answers tell of a task that is not there.`);
+      lines.push(`${kept[0].missing} of ${this.#kept.length} responses contain a task that does not exist.`);
     return lines.filter((line) => line !== '');
   }
 
@@ -61,11 +61,11 @@ export class Acknowledged {
 }
 
 /**
- * Asks each server for everything that is timed, and for what it must refuse, and compares with the first server's answers.
- * Throws an Error that shows both where they differ. Of ids and times of what is created, only the form is compared.
+ * Sends every request that is measured, and some that must be rejected, and compares the responses with the first server's.
+ * Throws an Error with both where they differ. Of new ids and times only the format is compared.
  */
 export async function compareAnswers(servers: Server[], someId: string, acknowledged: Acknowledged): Promise<void> {
-  // First those that read: what is created is on the next page.
+  // Reads come first: new tasks would change the list.
   await compare(servers, (ask, server) => readingAnswers(ask, server, someId));
   await compare(servers, (ask, { key }) => writingAnswers(ask, key));
   for (const { key } of servers) acknowledged.add(key, { created: 1, changed: 2 });
@@ -91,7 +91,7 @@ async function compare(
     for (const [name, answer] of Object.entries(answers)) {
       if (isDeepStrictEqual(answer, expected[name])) continue;
       const [shown, wanted] = [answer, expected[name]].map((each) => JSON.stringify(each));
-      throw new Error(`${server.name} answers otherwise (${name}):\n${shown}\n${servers[0]?.name} answers:\n${wanted}`);
+      throw new Error(`${server.name} has another response (${name}):\n${shown}\n${servers[0]?.name} has:\n${wanted}`);
     }
   }
 }
@@ -103,7 +103,7 @@ async function readingAnswers(ask: Ask, { validates }: Server, someId: string): 
     get: await ask('GET', `/tasks/${someId}`),
     unknown: nameless(await ask('GET', `/tasks/${unknown}`)),
     unchanged: nameless(await ask('PATCH', `/tasks/${unknown}`, { status: 'done' })),
-    // Each framework says it in its own words.
+    // Every framework has its own message.
     ...(validates && { refused: { status: (await ask('POST', '/tasks', { title: '' })).status } }),
   };
 }
@@ -112,7 +112,7 @@ async function writingAnswers(ask: Ask, key: string): Promise<Record<string, Ans
   const created = await ask('POST', '/tasks', { title: `bench ${key} compared`, description: 'As it is.' });
   const { id } = created.body as { id: string };
   const found = await ask('GET', `/tasks/${id}`);
-  if (!isDeepStrictEqual(found.body, created.body)) throw new Error(`${key} creates another task than it says`);
+  if (!isDeepStrictEqual(found.body, created.body)) throw new Error(`${key} stores another task than it returns`);
   return {
     created: timeless(created, key, id),
     finished: timeless(await ask('PATCH', `/tasks/${id}`, { status: 'done' }), key, id),
@@ -120,7 +120,7 @@ async function writingAnswers(ask: Ask, key: string): Promise<Record<string, Ans
   };
 }
 
-/** With a word for what differs from server to server: the key, the id, and times, which are numbered as they come. */
+/** Replaces what differs between servers with a word: the key, the id, and times, which are numbered. */
 function timeless(answer: Answer, key: string, id: string): Answer {
   const times: string[] = [];
   const text = JSON.stringify(answer)
@@ -133,7 +133,7 @@ function timeless(answer: Answer, key: string, id: string): Answer {
   return JSON.parse(text) as Answer;
 }
 
-/** A problem without the name of its request. */
+/** A problem without its request id. */
 function nameless(answer: Answer): Answer {
   return { ...answer, body: { ...(answer.body as object), requestId: '' } };
 }

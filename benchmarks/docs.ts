@@ -1,7 +1,7 @@
 /**
- * `npm run bench:docs -- [URL]`: how soon the docs of a running system (http://localhost:8080) can be used, in Chromium at
- * 1280 pixels: from the navigation until every operation stands in the reference. Five times, each with nothing cached; and
- * the bytes of each answer.
+ * `npm run bench:docs -- [URL]`: the time until the docs of a running system (http://localhost:8080) are usable in Chromium
+ * at 1280 pixels: from the navigation until the reference shows every operation. Prints the size of each response, and the
+ * times of five visits without a cache.
  */
 import { chromium, type Browser } from 'playwright-core';
 import { findBrowser } from '@task-manager/testing/browser';

@@ -11,10 +11,11 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { Agent, get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import getPort from 'get-port';
 import pg from 'pg';
 import { createDatabase, startPostgres, type Postgres } from '@task-manager/dev/embedded-postgres';
+import { quantile } from '@task-manager/testing/statistics';
+import { until } from '@task-manager/testing/until';
 
 const pageSize = 50;
 const warmUpRounds = 3;
@@ -60,10 +61,10 @@ const sorts: Record<string, { orderBy: string; key?: string }> = {
   priority: { orderBy: 'priority desc, id desc', key: 'priority' },
 };
 
-/** One request that is made in every round. */
+/** One request of every round. */
 interface Case {
   name: string;
-  /** Whether one index has just these tasks in just this order. */
+  /** Whether one index has exactly these tasks in this order. */
   natural: boolean;
   url: string;
   timesMs: number[];
@@ -84,19 +85,19 @@ interface Site {
 
 const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 const dataDir = await mkdtemp(join(tmpdir(), 'task-manager-bench-'));
-// Started by root, PostgreSQL runs as another user.
+// When root starts it, PostgreSQL runs as another user.
 await chmod(dataDir, 0o755);
 const postgres = await startPostgres({ dataDir });
 const sites: Site[] = [];
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void stop().finally(() => process.exit(1)));
 try {
   for (const size of sizes) {
-    say(`Making ${size} tasks …`);
+    say(`Creating ${size} tasks …`);
     await open(size, postgres);
   }
   const largest = sites.at(-1) as Site;
   for (const site of sites) await addCases(site, site !== largest);
-  // Apart from the others, so that each service has answered as often as the next.
+  // Separately, so that every service has the same number of requests.
   for (let round = -warmUpRounds; round < rounds; round++) await runRound(sites, true, round);
   for (let round = -warmUpRounds; round < rounds; round++) await runRound([largest], false, round);
   report(sites, largest);
@@ -139,7 +140,7 @@ async function open(size: number, { host, port, user, password }: Postgres): Pro
   const url = `http://127.0.0.1:${listenPort}`;
   const site: Site = { size, url, database, service, cases: [], getTask: newCase('getTask', '', false), taskIds: [] };
   sites.push(site);
-  while ((await ask(`${url}/health`).catch(() => undefined))?.status !== 200) await sleep(50);
+  await until(async () => (await ask(`${url}/health`).catch(() => undefined))?.status === 200);
   await seed(database, size);
   const { rows } = await database.query<{ id: string }>(
     'select id from task_service.tasks order by random() limit 1000',
@@ -147,13 +148,13 @@ async function open(size: number, { host, port, user, password }: Postgres): Pro
   site.taskIds = rows.map(({ id }) => id);
 }
 
-/** Tasks of two years, as a team might have them: most are done, a few users, labels and words are in most of them. */
+/** Two years of a team's tasks: most are done, and a few users, labels and words are in most of them. */
 async function seed(database: pg.Client, size: number): Promise<void> {
   const { rows: indexes } = await database.query<{ name: string; definition: string }>(
     `select indexrelid::regclass as name, pg_get_indexdef(indexrelid) as definition
      from pg_index where indrelid = 'task_service.tasks'::regclass and not indisprimary`,
   );
-  // An index is made faster when the rows are there.
+  // An index is created faster when the rows exist.
   for (const { name } of indexes) await database.query(`drop index ${name}`);
   await database.query(`
     select setseed(0.5);
@@ -230,7 +231,7 @@ async function addCases(site: Site, naturalOnly: boolean): Promise<void> {
         return rows;
       };
       const first = await idsFrom(0);
-      // Half a page costs less, not the same.
+      // Half a page costs less.
       if (naturalOnly && first.length < pageSize) continue;
       cases.push(newCase(`${title} first`, list, natural));
       const { nextCursor } = await check(
@@ -241,7 +242,7 @@ async function addCases(site: Site, naturalOnly: boolean): Promise<void> {
       const { rows } = await database.query<{ count: string }>('select count(*) from fitting');
       const [before, ...page] = await idsFrom(Math.floor(Number(rows[0]?.count) / 2));
       if (!before) continue;
-      // A cursor of this list that a client would have got on its way to the middle.
+      // The cursor that a client receives on its way to the middle.
       const [listName] = JSON.parse(Buffer.from(nextCursor, 'base64url').toString()) as unknown[];
       const place = [listName, before.id, before.key];
       const middle = `${list}&cursor=${Buffer.from(JSON.stringify(place)).toString('base64url')}`;
@@ -262,7 +263,7 @@ function isNatural(filter: string, sort: string): boolean {
   return ['status', 'assigneeId'].includes(filter) && sort.endsWith('createdAt');
 }
 
-/** Whether the page has just these tasks. One that took too long is a failure when it is timed, not here. */
+/** Throws unless the page has exactly these tasks. A timeout counts as a failure only when it is measured. */
 async function check(url: string, ids: string[]): Promise<{ nextCursor?: string }> {
   const { status, body } = await ask(url);
   if (status === 503) {
@@ -271,7 +272,7 @@ async function check(url: string, ids: string[]): Promise<{ nextCursor?: string 
   }
   const page = JSON.parse(body) as { items: { id: string }[]; nextCursor: string };
   const found = page.items.map(({ id }) => id);
-  if (found.join() !== ids.join()) throw new Error(`${url} answered with other tasks than PostgreSQL:\n${body}`);
+  if (found.join() !== ids.join()) throw new Error(`${url} returned other tasks than PostgreSQL:\n${body}`);
   return page;
 }
 
@@ -279,7 +280,7 @@ function newCase(name: string, url: string, natural: boolean): Case {
   return { name, natural, url, timesMs: [], cpuMs: [], failures: 0 };
 }
 
-/** Each case of a kind once in each table, and getTask between them, beginning elsewhere in each round. */
+/** Every case once in each table, with getTask in between; each round starts at another case. */
 async function runRound(sites: Site[], natural: boolean, round: number): Promise<void> {
   const turns = sites.flatMap((site) =>
     site.cases
@@ -318,11 +319,11 @@ async function time(site: Site, each: Case, url: string, pids: number[], round: 
   if (cpuBefore !== undefined && cpuAfter !== undefined) each.cpuMs.push(cpuAfter - cpuBefore);
   if (status === 200) return;
   each.failures++;
-  // Whom the service gave up on it has replaced.
+  // After a timeout the service replaces its connection.
   pids.splice(0, pids.length, ...(await backendsOf(site)));
 }
 
-/** Linux counts the time of each process in nanoseconds; undefined elsewhere. */
+/** Linux counts CPU time in nanoseconds; undefined elsewhere. */
 function cpuMsOf(pids: number[]): number | undefined {
   try {
     return (
@@ -356,7 +357,7 @@ function report(sites: Site[], largest: Site): void {
     ratio: quantile(each.timesMs, 0.95) / baseMs,
     postgresCpuMs: quantile(each.cpuMs, 0.5),
     failures: each.failures,
-    // What the median costs here, for each smaller table, as a multiple of there.
+    // The median cost as a multiple of the cost in each smaller table.
     flatness: sites.slice(0, -1).flatMap(({ size, cases }) => {
       const there = cases.find(({ name }) => name === each.name);
       if (!there) return [];
@@ -382,11 +383,6 @@ function report(sites: Site[], largest: Site): void {
     `${rows.length - 1} pages of ${largest.size} tasks: ${slow.length} past ${bound} x getTask at p95; of the ` +
       `${natural.length} that one index orders, ${steep.length} not within ${tolerance * 100} % of a smaller table.`,
   );
-}
-
-function quantile(numbers: number[], share: number): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? NaN;
 }
 
 function day(offset: number): string {

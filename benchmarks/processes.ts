@@ -1,10 +1,10 @@
-/** What processes cost in CPU time, and on which CPUs they may run. */
+/** The CPU time of processes, and the CPUs that they may use. */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 
 const isLinux = process.platform === 'linux';
-/** Linux tells times in these (USER_HZ, which is 100 on every platform that Node.js runs on). */
+/** The unit of times on Linux (USER_HZ is 100 on every platform of Node.js). */
 const tickMs = 10;
 
 /** All processes at one moment. */
@@ -12,7 +12,7 @@ export type Processes = Map<number, Process>;
 
 interface Process {
   parent: number;
-  /** Used so far, with what its ended children have used. */
+  /** With that of its ended children. */
   cpuMs: number;
 }
 
@@ -20,14 +20,14 @@ export function lookAtProcesses(): Processes {
   return isLinux ? lookAtProc() : askPs();
 }
 
-/** The CPU time of a process and all below it, in milliseconds. It never falls, since who ends leaves theirs to the parent. */
+/** The CPU time of a process and its descendants. It never decreases: a parent inherits that of its ended children. */
 export function cpuMsOf(processes: Processes, root: number): number {
   let sum = processes.get(root)?.cpuMs ?? 0;
   for (const [pid, { parent }] of processes) if (parent === root) sum += cpuMsOf(processes, pid);
   return sum;
 }
 
-/** For how long these CPUs were not idle, whoever used them, in milliseconds; undefined where the system does not say. */
+/** For how long these CPUs were not idle, in milliseconds; undefined where the system does not count it. */
 export function busyMsOf(cpus: number[]): number | undefined {
   if (!isLinux) return undefined;
   const lines = readFileSync('/proc/stat', 'utf8').split('\n');
@@ -40,7 +40,7 @@ export function busyMsOf(cpus: number[]): number | undefined {
   return perCpu.reduce((sum, each) => sum + each, 0);
 }
 
-/** Two CPUs that we may use, if processes can be kept to them: `taskset` is there, which is on Linux only. */
+/** Two CPUs that this process may use; undefined without `taskset`, which only Linux has. */
 export function twoCpus(): { first: number; second: number } | undefined {
   if (!isLinux || availableParallelism() < 2) return undefined;
   const allowed = /Cpus_allowed_list:\s+(\S+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '';
@@ -51,7 +51,7 @@ export function twoCpus(): { first: number; second: number } | undefined {
   const [first, second] = cpus;
   if (first === undefined || second === undefined) return undefined;
   try {
-    // This process with all its threads, and whatever it starts.
+    // This process with all its threads and children.
     execFileSync('taskset', ['-acp', String(second), String(process.pid)]);
   } catch {
     return undefined;
@@ -71,7 +71,7 @@ function lookAtProc(): Processes {
       const ticks = fields.slice(11, 15).reduce((sum, each) => sum + Number(each), 0);
       processes.set(pid, { parent: Number(fields[1]), cpuMs: ticks * tickMs });
     } catch {
-      // It has just ended.
+      // The process has ended.
     }
   }
   return processes;

@@ -1,11 +1,12 @@
-/** What a run says: tables, the ratios that are promised, and what `--write` puts into the repository. */
+/** The report of a run: tables, ratios with targets, and the files that `--write` updates. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { arch, cpus, release, type } from 'node:os';
 import type pg from 'pg';
 import { format, resolveConfig } from 'prettier';
-import { loadNames, type LoadName } from './load.ts';
+import { alignedTable, markdownTable } from '@task-manager/testing/tables';
+import { loadNames, type LoadName } from './load-generator.ts';
 
-/** Medians of the samples of one server, load and number of connections. What is not known is NaN. */
+/** Medians of the samples of one server, load and number of connections. Unknown values are NaN. */
 export interface Result {
   /** Its key; of the floors, their load; or pgbench. */
   server: string;
@@ -20,9 +21,9 @@ export interface Result {
   loadCpuUs: number;
   /** Of the server, after the sample. */
   rssMb: number;
-  /** How much of a CPU others have used meanwhile. */
+  /** The CPU share that other processes have used. */
   disturbance: number;
-  /** Requests that were not answered as they should be, in all samples. */
+  /** Failed requests in all samples. */
   errors: number;
 }
 
@@ -35,15 +36,15 @@ export interface Run {
   rounds: number;
   sampleSeconds: number;
   leftOut: string[];
-  /** Samples that were taken again because others were busy. */
+  /** Samples that were repeated because other processes were busy. */
   retaken: number;
-  /** Writes acknowledged by all servers, and what the tables have otherwise, one line each. */
+  /** Writes acknowledged by all servers, and how the tables differ, one line each. */
   writes: number;
   differences: string[];
   results: Result[];
 }
 
-/** A ratio that is promised. */
+/** A ratio and its targets. */
 interface Figure {
   name: string;
   value: number;
@@ -105,7 +106,7 @@ export async function describeRun(db: pg.Client): Promise<Pick<Run, 'date' | 've
   };
 }
 
-/** The ratios that are promised, of medians at 64 connections unless they name another number. */
+/** Ratios of medians, at 64 connections unless they name another number. */
 export function figuresOf({ results }: Run): Figure[] {
   const find = (server: string, load: LoadName, connections = usualConnections) =>
     results.find((each) => each.server === server && each.load === load && each.connections === connections);
@@ -154,10 +155,10 @@ function judge(figure: Omit<Figure, 'verdict'>): Figure {
   return { ...figure, verdict: !keeps(must) ? 'missed' : keeps(stretch) ? 'stretch' : 'met' };
 }
 
-/** Everything that was measured, as plain text. */
+/** Every measured value, as plain text. */
 export function tablesOf(run: Run): string {
-  const parts = loadNames.map((load) => `${titles[load]}\n\n${align(rowsOf(run, load))}`);
-  return [...parts, `Promised\n\n${align(figureRows(run))}`, conditionsOf(run)].join('\n\n');
+  const parts = loadNames.map((load) => `${titles[load]}\n\n${alignedTable(rowsOf(run, load))}`);
+  return [...parts, `Targets\n\n${alignedTable(figureRows(run))}`, conditionsOf(run)].join('\n\n');
 }
 
 function rowsOf(run: Run, load: LoadName): string[][] {
@@ -202,7 +203,7 @@ function conditionsOf(run: Run): string {
   const versions = Object.entries(run.versions).map(([name, version]) => `${name} ${version}`);
   const place = run.pinned
     ? 'Each server on one CPU, PostgreSQL and the load on another.'
-    : 'Nothing was kept to a CPU of its own: the system or the machine does not allow it.';
+    : 'Servers were not pinned to a CPU: the system or the machine does not allow it.';
   const disturbances = run.results.map(({ disturbance }) => disturbance).filter((each) => !Number.isNaN(each));
   const most = Math.max(...disturbances);
   return [
@@ -210,7 +211,7 @@ function conditionsOf(run: Run): string {
     `Medians of ${run.rounds} rounds of ${run.sampleSeconds} s each, PostgreSQL durable as it comes. ${place}`,
     ...(disturbances.length > 0
       ? [
-          `${run.retaken} samples were taken again because others were busy; in the medians these use up to ${percent(most)} of a CPU.`,
+          `${run.retaken} samples were repeated because other processes were busy; in the medians they used up to ${percent(most)} of a CPU.`,
         ]
       : []),
     `${run.writes} writes were acknowledged${run.differences.length > 0 ? '' : ', and found in the tables'}.`,
@@ -227,25 +228,12 @@ function percent(share: number): string {
   return Number.isNaN(share) ? '' : `${(share * 100).toFixed(0)} %`;
 }
 
-function align(rows: string[][]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const isText = (column: number) => rows.slice(1).some((row) => /^[^\d≤≥]/.test(row[column] ?? ''));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => (isText(column) ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
-}
-
 /** Puts the run into `benchmarks/results/` and, in the place of this Node.js, into `benchmarks/README.md`. */
 export async function writeResults(run: Run): Promise<void> {
   const name = `node-${process.versions.node.split('.')[0]}`;
   await mkdir('benchmarks/results', { recursive: true });
   await writeFile(`benchmarks/results/${name}.svg`, chartOf(run));
-  const all = loadNames.map((load) => `## ${titles[load]}\n\n${markdown(rowsOf(run, load))}`);
+  const all = loadNames.map((load) => `## ${titles[load]}\n\n${markdownTable(rowsOf(run, load))}`);
   const tables = [`# npm run bench on Node.js ${process.versions.node}`, conditionsOf(run), ...all].join('\n\n');
   await writeFormatted(`benchmarks/results/${name}.md`, tables);
 
@@ -256,13 +244,13 @@ export async function writeResults(run: Run): Promise<void> {
     `## ${run.date}: the task service and its peers, Node.js ${process.versions.node}`,
     conditionsOf(run),
     `![Requests a second of each server, for each load](results/${name}.svg)`,
-    markdown(figureRows(run)),
+    markdownTable(figureRows(run)),
     `Every load at every number of connections: [results/${name}.md](results/${name}.md).`,
     end,
   ].join('\n\n');
   const from = readme.indexOf(begin);
   const to = readme.indexOf(end);
-  // The first time it goes before the place that is kept for the next.
+  // The first section of a version goes before this marker.
   const next = '<!-- next npm run bench -->';
   const changed =
     from >= 0 && to > from
@@ -275,16 +263,12 @@ async function writeFormatted(path: string, text: string): Promise<void> {
   await writeFile(path, await format(text, { ...(await resolveConfig(path)), filepath: path }));
 }
 
-function markdown([header = [], ...rows]: string[][]): string {
-  return [header, header.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
-}
-
 const barWidth = 420;
 const labelWidth = 230;
 const barHeight = 16;
 const rowHeight = 22;
 
-/** Bars of requests a second at 64 connections, a part for each load, readable on light and dark ground. */
+/** Bars of requests per second at 64 connections, one group per load, for light and dark backgrounds. */
 function chartOf({ results }: Run): string {
   let y = 0;
   const parts = loadNames.map((load) => {

@@ -5,26 +5,25 @@ import { openSync } from 'node:fs';
 import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import getPort from 'get-port';
 import { parse, stringify } from 'yaml';
 import type { Postgres } from '@task-manager/dev/embedded-postgres';
 import { commandOf } from '@task-manager/dev/system';
+import { until } from '@task-manager/testing/until';
 
 export const database = 'bench';
-/** Of the repository: this is compiled to another depth than it stands in. */
+/** The repository: compiled files have another depth. */
 const root = process.cwd();
-const startTimeoutMs = 20_000;
 
 export interface Server {
-  /** One word, by which its rows are known. */
+  /** One word that identifies its rows. */
   key: string;
   name: string;
   port: number;
   child: ChildProcess;
   pid: number;
-  /** Whether it refuses what the contract does not allow. */
+  /** Whether it rejects invalid requests. */
   validates: boolean;
 }
 
@@ -52,7 +51,7 @@ export class Servers {
     };
   }
 
-  /** The services that are compared, ready; answers with what was left out, and why. */
+  /** Starts the services that are compared. Resolves with what was left out, and why. */
   async startServices(): Promise<string[]> {
     const usersPort = await getPort();
     this.#users.listen(usersPort, '127.0.0.1');
@@ -66,7 +65,7 @@ export class Servers {
       const places = { ...users, METRICS_PORT: String(await getPort()) };
       return this.#start(key, name, [process.execPath, ...command], { ...places, ...environment });
     };
-    // The first one makes the tables.
+    // The first one creates the tables.
     this.services.push(await startProduct('product', 'task-service', {}));
     this.services.push(await startProduct('plain', 'task-service, no fast lane', { FAST_PATH: 'false' }));
     const morePaths = await this.#withMorePaths(30);
@@ -90,7 +89,7 @@ export class Servers {
     return [];
   }
 
-  /** The server without a database, with a page as large as that of the first service. */
+  /** Starts the server without a database; its page is as large as that of the first service. */
   async startFloors(): Promise<Server> {
     const page = await fetch(`http://127.0.0.1:${this.services[0]?.port}/tasks`);
     const environment = { PAGE_BYTES: String((await page.arrayBuffer()).byteLength) };
@@ -126,23 +125,23 @@ export class Servers {
       this.#cpu === undefined ? command : ['taskset', '-c', String(this.#cpu), ...command];
     const log = join(this.#folder, `${key}.log`);
     const child = spawn(program, parameters, {
-      // A file, as what collects a container's log reads it without making it wait.
+      // A file, because log collectors of containers do not slow down the writer.
       stdio: ['ignore', openSync(log, 'a'), 'inherit'],
       env: { PATH: process.env.PATH, ...this.#environment, ...environment, PORT: String(port) },
     });
     this.#children.push(child);
-    const deadline = Date.now() + startTimeoutMs;
-    while (!(await isReady(`http://127.0.0.1:${port}${readyPath}`))) {
-      if (child.exitCode !== null || Date.now() > deadline) throw new Error(`${name} does not start`);
-      await sleep(50);
-    }
+    const isStarted = async () => {
+      if (child.exitCode !== null) throw new Error(`${name} ended with code ${child.exitCode}`);
+      return isReady(`http://127.0.0.1:${port}${readyPath}`);
+    };
+    await until(isStarted, { what: `${name} starts`, intervalMs: 50 });
     return { key, name, port, child, pid: child.pid ?? 0, validates: key !== 'http' };
   }
 
   /** The command of a copy of the task service whose contract has more paths, all before its own. */
   async #withMorePaths(count: number): Promise<string[]> {
     const copy = join(this.#folder, 'paths');
-    await mkdir(join(copy, 'services/task-service'), { recursive: true });
+    for (const folder of ['services/task-service', 'packages']) await mkdir(join(copy, folder), { recursive: true });
     const own = ['dist', 'migrations', 'node_modules'].map((name) => `services/task-service/${name}`);
     for (const place of ['node_modules', 'packages/runtime', ...own]) {
       await symlink(join(root, place), join(copy, place));
@@ -155,7 +154,7 @@ export class Servers {
     );
     contract.paths = { ...Object.fromEntries(more.flat().slice(0, count)), ...contract.paths };
     await writeFile(file, stringify(contract));
-    // Else the links would lead it back to the contract that they come from.
+    // Otherwise the links lead back to the original contract.
     const flags = ['--preserve-symlinks', '--preserve-symlinks-main'];
     const command = commandOf('task-service', root).slice(0, -1);
     return [...command, ...flags, join(copy, 'services/task-service/dist/main.js')];
@@ -170,12 +169,12 @@ export class Servers {
       const { code, stderr } = error as { code?: string; stderr?: string };
       const reason =
         code === 'ENOENT' ? 'Go is not installed' : `it could not be built: ${stderr?.trim() ?? String(code)}`;
-      return { path, error: `Go + pgx is left out, because ${reason}.` };
+      return { path, error: `Go + pgx is not measured, because ${reason}.` };
     }
   }
 }
 
-/** An operation's id stands once in a contract. */
+/** Operation ids are unique in a contract. */
 function renamed(item: Record<string, object>, number: number): Record<string, object> {
   return Object.fromEntries(
     Object.entries(item).map(([method, operation]) => {
@@ -195,7 +194,7 @@ async function isReady(url: string): Promise<boolean> {
   return response?.status === 200;
 }
 
-/** The user service, as far as the task service asks it when nobody is given a task: nothing happens to users. */
+/** The feed of a user service without users. */
 function answerFeed(req: IncomingMessage, res: ServerResponse): void {
   const waitSeconds = Number(new URL(req.url ?? '', 'http://localhost').searchParams.get('wait'));
   setTimeout(() => {

@@ -1,105 +1,88 @@
 /**
- * `npm run chaos -- [--seed N] [--minutes M] [--json]`: clients do at random what the contracts allow, at two replicas of each
- * service and through the gateway, while processes, connections and PostgreSQL are killed, paused and cut. Then everything
- * that was answered is compared with what there is, and with the feeds. `--seed` tries the same again, as far as processes
- * and networks take part; a new one is printed. `--minutes` is how long, half a minute by default. `--json` prints what was
- * found and measured as JSON, and the progress on standard error.
+ * `npm run chaos -- [--seed N] [--minutes M] [--json]`: random clients under fault injection, then a consistency check.
+ * Clients use two replicas of each service, directly and through the gateway, while processes, connections and PostgreSQL
+ * are killed, paused and cut. Then every response is compared with the final state and with the feeds. `--seed` repeats
+ * the random choices of a run, not its timing; a new seed is printed. `--minutes` is 0.5 by default. `--json` prints the
+ * findings as JSON, and progress on standard error.
  *
- * Exits with 1 when a promise was broken: an answer, a change that was lost or made twice, a service that did not recover.
+ * Exits with 1 when a promise is broken: a wrong response, a lost or repeated change, a service that does not recover.
  */
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { nameOf } from './faults.ts';
-import { Random } from './random.ts';
-import { Run, type Findings } from './run.ts';
-import { Broken, Stage } from './stage.ts';
 import { runToEnd } from '@task-manager/dev/command';
+import { alignedTable } from '@task-manager/testing/tables';
+import { faultName } from './fault-injector.ts';
+import { Random } from '@task-manager/testing/random';
+import { Run, type Findings } from './run.ts';
+import { SystemUnderTest } from '@task-manager/testing/system-under-test';
 
-/** Of a round that went wrong, the first say enough. */
-const violationsShown = 5;
-
-const { seed, minutes, json } = readArguments();
-const say = json ? console.error : console.log;
+/** Of a failed round, the first violations say enough. */
+const maxViolationsShown = 5;
 
 await runToEnd('npm run chaos', async (stopped) => {
-  say(`Seed: ${seed}`);
-  const stage = new Stage();
+  const { values } = parseArgs({
+    options: {
+      seed: { type: 'string', default: String(randomInt(1_000_000)) },
+      minutes: { type: 'string', default: '0.5' },
+      json: { type: 'boolean', default: false },
+    },
+  });
+  const [seed, minutes] = [Number(values.seed), Number(values.minutes)];
+  if (!Number.isInteger(seed)) throw new Error(`--seed must be an integer, not "${values.seed}"`);
+  if (!(minutes > 0)) throw new Error(`--minutes must be a positive number, not "${values.minutes}"`);
+  const print = values.json ? console.error : console.log;
+  print(`Seed: ${seed}`);
+  const system = new SystemUnderTest();
   const over = new AbortController();
-  const end = () => {
-    over.abort(stopped.reason);
-  };
-  stopped.addEventListener('abort', end);
+  const signal = AbortSignal.any([stopped, over.signal]);
   let run: Run | undefined;
   try {
-    await stage.open(over.signal);
-    run = new Run(stage, new Random(seed), over.signal);
-    await goOn(run, stage.now() + minutes * 60_000, () => stage.now());
-  } catch (error) {
-    stopped.throwIfAborted();
-    throw error;
+    await system.open(signal);
+    run = new Run(system, new Random(seed), signal);
+    await runRounds(run, minutes, signal, print);
   } finally {
-    end();
+    over.abort();
     await run?.close();
-    await stage.close();
+    await system.close();
   }
-  report(run.findings);
+  report(run.findings, print);
+  if (values.json) console.log(JSON.stringify({ seed, minutes, ...run.findings }));
+  print(`\nRepeat with: npm run chaos -- --seed ${seed} --minutes ${minutes}`);
 });
 
-function readArguments(): { seed: number; minutes: number; json: boolean } {
-  try {
-    const { values } = parseArgs({
-      options: {
-        seed: { type: 'string', default: String(randomInt(1_000_000)) },
-        minutes: { type: 'string', default: '0.5' },
-        json: { type: 'boolean', default: false },
-      },
-    });
-    const [seed, minutes] = [Number(values.seed), Number(values.minutes)];
-    if (!Number.isInteger(seed)) throw new Error(`--seed ${values.seed} is no whole number`);
-    if (!(minutes > 0)) throw new Error(`--minutes ${values.minutes} is no time`);
-    return { seed, minutes, json: values.json };
-  } catch (error) {
-    console.error(`npm run chaos: ${(error as Error).message}`);
-    process.exit(1);
-  }
-}
+type Print = (line: string) => void;
 
-/** Round after round until the time has come, or something has gone wrong. */
-async function goOn(run: Run, until: number, now: () => number): Promise<void> {
+/** Until the time is over, or a round has failed. */
+async function runRounds(run: Run, minutes: number, signal: AbortSignal, print: Print): Promise<void> {
   const { findings } = run;
-  while (now() < until && findings.violations.length === 0) {
+  const startedAt = performance.now();
+  const seconds = () => (performance.now() - startedAt) / 1000;
+  while (seconds() < minutes * 60 && findings.violations.length === 0) {
     try {
-      const faults = await run.round();
-      say(
-        `${String(Math.round(now() / 1000)).padStart(5)} s  ${findings.acknowledged} answers  ${faults.map(nameOf).join(', ')}`,
-      );
+      const injected = await run.round();
+      const time = `${seconds().toFixed(0).padStart(5)} s`;
+      print(`${time}  ${findings.acknowledged} requests succeeded  ${injected.map(faultName).join(', ')}`);
     } catch (error) {
-      if (!(error instanceof Broken)) throw error;
-      findings.violations.push({ what: error.message, history: [] });
+      signal.throwIfAborted();
+      findings.violations.push({ what: (error as Error).message, details: [] });
     }
   }
 }
 
-function report(findings: Findings): void {
-  const { rounds, acknowledged, refused, unknown, slowestInDatabaseFaultMs, faults, violations } = findings;
-  say('\nfault                             times  slowest answer  recovery');
-  for (const [kind, { times, slowestMs, recoveryMs }] of Object.entries(faults)) {
-    say(
-      `${kind.padEnd(34)}${String(times).padStart(5)}${inMs(slowestMs).padStart(16)}${inMs(recoveryMs).padStart(10)}`,
-    );
+function report(findings: Findings, print: Print): void {
+  const { rounds, acknowledged, rejected, unknown, slowestInDatabaseFaultMs, violations } = findings;
+  const inMs = (time: number | undefined) => (time === undefined ? '–' : `${Math.round(time)} ms`);
+  const rows = Object.entries(findings.faults).map(([kind, { count, slowestMs, recoveryMs }]) => {
+    return [kind, String(count), inMs(slowestMs), inMs(recoveryMs)];
+  });
+  print(`\n${alignedTable([['fault', 'count', 'slowest response', 'recovery'], ...rows])}`);
+  print(
+    `\n${rounds} rounds: ${acknowledged} requests succeeded, ${rejected} were rejected by a rule, ${unknown} failed`,
+  );
+  print(`Slowest response under a fault of the database or its network: ${inMs(slowestInDatabaseFaultMs)}`);
+  print(`${violations.length} violations`);
+  for (const { what, details } of violations.slice(0, maxViolationsShown)) {
+    print([`\nVIOLATION: ${what}`, ...details].join('\n  '));
   }
-  say(`\n${rounds} rounds; answers: ${acknowledged} good, ${refused} refused by a rule, ${unknown} lost or 503`);
-  say(`slowest answer while only the database or its connections were struck: ${inMs(slowestInDatabaseFaultMs)}`);
-  say(`${violations.length} violations`);
-  for (const { what, history } of violations.slice(0, violationsShown)) {
-    say(`\nVIOLATION: ${what}`);
-    for (const line of history) say(`  ${line}`);
-  }
-  if (json) console.log(JSON.stringify({ seed, minutes, ...findings }));
-  say(`\nAgain: npm run chaos -- --seed ${seed} --minutes ${minutes}`);
   if (violations.length > 0) process.exitCode = 1;
-}
-
-function inMs(time: number | undefined): string {
-  return time === undefined ? '–' : `${Math.round(time)} ms`;
 }

@@ -1,30 +1,19 @@
-/** Clients of both services, who do whatever the contracts allow, as chance has it, and write down what they are told. */
+/** Random clients of both services, which use every operation of the contracts and record what they observe. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { components, operations } from '../../generated/task-manager.d.ts';
-import { ask, type Answer, type Api, type Asked, type Place, type Surroundings } from './asking.ts';
-import type { Call, Creation, Fields, History, Thing } from './history.ts';
-import type { Random } from './random.ts';
-
-type NewTask = components['schemas']['NewTask'];
-type TaskChanges = components['schemas']['TaskChanges'];
-type Sort = NonNullable<NonNullable<operations['listTasks']['parameters']['query']>['sort']>;
+import { tokenOf, type Creation, type Entity, type Fields, type History } from './history.ts';
+import type { Random } from '@task-manager/testing/random';
+import { send, type Context, type Page, type RequestOptions, type Result, type Target } from './requests.ts';
 
 /** What all clients share. */
-export interface World extends Surroundings {
+export interface World extends Context {
   tasks: History;
   users: History;
-  /** Where each service can be asked. */
-  taskPlaces: Place[];
-  userPlaces: Place[];
+  targets: Map<History, Target[]>;
 }
 
-/** There are not many more at a time, so that lists stay short and clients meet. */
-const populationMax = { tasks: 120, users: 25 };
-const attemptsMax = 8;
-
-const sorts: Sort[] = ['createdAt', '-createdAt'];
-const statuses = ['todo', 'in-progress', 'done'] as const;
-const priorities = ['low', 'normal', 'high'] as const;
+const maxAttempts = 8;
+const statuses = ['todo', 'in-progress', 'done'];
+const priorities = ['low', 'normal', 'high'];
 const days = ['2026-12-10', '2026-12-11', '2026-12-12', null];
 const defaults = { description: '', status: 'todo', priority: 'normal', dueDate: null, assigneeId: null, labels: [] };
 
@@ -32,433 +21,238 @@ export class Client {
   readonly #number: number;
   readonly #world: World;
   readonly #random: Random;
-  readonly #steps: [weight: number, step: () => Promise<void>][];
-  #made = 0;
-  /** Of a task that was created. */
+  #tokens = 0;
+  /** The idempotency key of a task that was created. */
   #usedKey: string | undefined;
 
   constructor(number: number, world: World, random: Random) {
     this.#number = number;
     this.#world = world;
     this.#random = random;
-    const { tasks, users } = world;
-    this.#steps = [
-      [14, () => (tasks.known.size < populationMax.tasks ? this.#createTask() : this.#deleteTask())],
-      [4, () => (tasks.known.size < populationMax.tasks ? this.#createTasks() : this.#deleteTask())],
-      [1, () => this.#reuseKey()],
-      [6, () => (users.known.size < populationMax.users ? this.#registerUser() : this.#deleteUser())],
-      [30, () => this.#updateTask()],
-      [5, () => this.#updateUser()],
-      [6, () => this.#deleteTask()],
-      [3, () => this.#deleteUser()],
-      [16, () => this.#getTask()],
-      [5, () => this.#getUser()],
-      [2, () => this.#listTasks()],
-      [1, () => this.#listUsers()],
-      [3, () => this.#readTaskFeed()],
-      [2, () => this.#readUserFeed()],
-    ];
   }
 
-  /** Goes on until the signal, and ends when its last request is over. */
+  /** Sends requests until the signal aborts, and ends with its last one. */
   async work(signal: AbortSignal): Promise<void> {
+    const { tasks, users } = this.#world;
+    const createOrDelete = (history: History, create: () => Promise<void>) =>
+      history.known.size < history.resource.maxSize ? create() : this.#delete(history);
+    const steps: [weight: number, step: () => Promise<void>][] = [
+      [14, () => createOrDelete(tasks, () => this.#createTask())],
+      [4, () => createOrDelete(tasks, () => this.#createTasks())],
+      [1, () => this.#reuseKey()],
+      [6, () => createOrDelete(users, () => this.#registerUser())],
+      [30, () => this.#update(tasks, this.#taskFields())],
+      [5, () => this.#update(users, {})],
+      [6, () => this.#delete(tasks)],
+      [3, () => this.#delete(users)],
+      [16, () => this.#get(tasks)],
+      [5, () => this.#get(users)],
+      [
+        2,
+        () => this.#list(tasks, `sort=${this.#random.pick(['', '-'])}createdAt&limit=${this.#random.integer(20, 100)}`),
+      ],
+      [1, () => this.#list(users, `limit=${this.#random.integer(5, 20)}`)],
+      [3, () => this.#readFeed(tasks)],
+      [2, () => this.#readFeed(users)],
+    ];
     while (!signal.aborted) {
-      await this.#step()();
+      await this.#random.weighted(steps)();
       await sleep(this.#random.integer(0, 25), undefined, { signal }).catch(() => undefined);
     }
   }
 
-  #step(): () => Promise<void> {
-    const total = this.#steps.reduce((sum, [weight]) => sum + weight, 0);
-    let left = this.#random.integer(1, total);
-    for (const [weight, step] of this.#steps) {
-      left -= weight;
-      if (left <= 0) return step;
-    }
-    throw new Error('the weights do not add up');
-  }
-
   async #createTask(): Promise<void> {
-    const { token, body } = this.#newTask();
-    await this.#create(
-      this.#world.tasks,
-      [{ token, fields: { ...defaults, ...body } }],
-      assigneesOf([body]),
-      (key) => ({
-        request: `POST /tasks ${JSON.stringify(body)}`,
-        places: this.#world.taskPlaces,
-        ask: async (api, signal) =>
-          inList(await api.POST('/tasks', { body, signal, params: { header: keyed(key) } }), (task) => [task]),
-        expected: [201, ...(key !== undefined || body.assigneeId ? [409] : [])],
-      }),
-    );
+    const { tasks } = this.#world;
+    const item = this.#newTask();
+    await this.#create(tasks, tasks.resource.createPath, item.body, [item], assigneesOf([item.body]));
   }
 
   async #createTasks(): Promise<void> {
-    const made = Array.from({ length: this.#random.integer(1, 5) }, () => this.#newTask());
-    const items = made.map(({ body }) => body);
-    const given = made.map(({ token, body }) => ({ token, fields: { ...defaults, ...body } }));
-    await this.#create(this.#world.tasks, given, assigneesOf(items), (key) => ({
-      request: `POST /tasks/batch ${JSON.stringify(items)}`,
-      places: this.#world.taskPlaces,
-      ask: async (api, signal) =>
-        inList(
-          await api.POST('/tasks/batch', { body: { items }, signal, params: { header: keyed(key) } }),
-          (list) => list.items,
-        ),
-      expected: [201, ...(key !== undefined || assigneesOf(items).length > 0 ? [409] : [])],
-    }));
+    const items = Array.from({ length: this.#random.integer(1, 5) }, () => this.#newTask());
+    const bodies = items.map(({ body }) => body);
+    await this.#create(this.#world.tasks, '/tasks/batch', { items: bodies }, items, assigneesOf(bodies));
   }
 
   async #registerUser(): Promise<void> {
+    const { users } = this.#world;
     const token = this.#token();
-    // Some want the same address.
+    // Sometimes clients compete for an address.
     const isShared = this.#random.chance(0.2);
     const email = isShared ? `Shared.${this.#random.integer(1, 3)}@example.com` : `${token}@example.com`;
-    const body = { name: token, email };
-    await this.#create(this.#world.users, [{ token, fields: body }], [], (key) => ({
-      request: `POST /register ${JSON.stringify(body)}`,
-      places: this.#world.userPlaces,
-      ask: async (api, signal) =>
-        inList(await api.POST('/user/register', { body, signal, params: { header: keyed(key) } }), (user) => [user]),
-      expected: [201, ...(key !== undefined || isShared ? [409] : [])],
-    }));
+    const fields = { name: token, email };
+    await this.#create(users, users.resource.createPath, fields, [{ token, fields }], [], isShared);
   }
 
-  /**
-   * Creates things. With a key it asks again until there is an answer, sometimes twice at the same time; without one it
-   * must not.
-   */
+  /** With an idempotency key it retries until there is a response, sometimes concurrently; without one it must not. */
   async #create(
     history: History,
+    path: string,
+    body: object,
     items: Creation['items'],
     userIds: string[],
-    asking: (key: string | undefined) => Asked<Thing[]>,
+    mayConflict = userIds.length > 0,
   ): Promise<void> {
     const key = this.#random.chance(0.6) ? `key ${items[0]?.token}` : undefined;
-    const creation: Creation = { items, calls: [], results: [], refused: false };
+    const options = { body, key, expected: [201, ...(key !== undefined || mayConflict ? [409] : [])] };
+    const creation: Creation = { items, calls: [], results: [], rejected: false };
     history.creations.push(creation);
-    let isOver = false;
     let mayHaveHappened = false;
-    let answeredAt = Infinity;
-    for (let attempt = 1; !isOver && attempt <= (key === undefined ? 1 : attemptsMax); attempt++) {
+    let observedAt = Infinity;
+    for (let attempt = 1; attempt <= (key === undefined ? 1 : maxAttempts); attempt++) {
       if (attempt > 1) await sleep(this.#random.integer(20, 300));
-      const times = key !== undefined && this.#random.chance(0.25) ? 2 : 1;
-      const asked = asking(key);
-      const answers = await Promise.all(Array.from({ length: times }, () => this.#ask(asked, key)));
-      for (const { call, data, status, unknown } of answers) {
+      const count = key !== undefined && this.#random.chance(0.25) ? 2 : 1;
+      const sending = Array.from({ length: count }, () => this.#send(history, 'POST', path, options));
+      const results = await Promise.all(sending);
+      for (const { call, data, status, unknown } of results) {
         creation.calls.push(call);
         if (data) {
-          creation.results.push(data);
-          answeredAt = Math.min(answeredAt, call.ended);
+          creation.results.push((data as { items?: Entity[] }).items ?? [data as Entity]);
+          observedAt = Math.min(observedAt, call.endedAt);
         }
         if (status === 409 && userIds.length > 0 && key === undefined) history.unknownAssignees.push({ call, userIds });
         mayHaveHappened ||= unknown || data !== undefined;
       }
-      // Refused with a key, it may only be that the other one is in flight.
-      isOver = creation.results.length > 0 || (attempt > 2 && answers.every(({ unknown }) => !unknown));
+      // The first rejections may only say that another request with the key is in progress.
+      if (creation.results.length > 0 || (attempt > 2 && !results.some(({ unknown }) => unknown))) break;
     }
-    creation.refused = !mayHaveHappened;
+    creation.rejected = !mayHaveHappened;
     if (history === this.#world.tasks && creation.results.length > 0) this.#usedKey = key ?? this.#usedKey;
-    const began = creation.calls[0]?.began ?? 0;
-    for (const thing of creation.results[0] ?? []) history.see({ began, ended: answeredAt }, thing);
+    const startedAt = creation.calls[0]?.startedAt ?? 0;
+    for (const entity of creation.results[0] ?? []) history.observe({ startedAt, endedAt: observedAt }, entity);
   }
 
-  /** Asks for something else with a key that was used. */
+  /** Sends another body with a key that was used. */
   async #reuseKey(): Promise<void> {
     const key = this.#usedKey;
-    if (key === undefined) return;
-    const asked: Asked<Thing> = {
-      request: 'POST /tasks {"title":"another"}',
-      places: this.#world.taskPlaces,
-      ask: (api, signal) => api.POST('/tasks', { body: { title: 'another' }, params: { header: keyed(key) }, signal }),
-      expected: [422],
-    };
-    await this.#ask(asked, key);
+    const options = { body: { title: 'another' }, key, expected: [422] };
+    if (key !== undefined) await this.#send(this.#world.tasks, 'POST', '/tasks', options);
   }
 
-  async #updateTask(): Promise<void> {
-    const { tasks, taskPlaces } = this.#world;
-    const task = this.#choose(tasks);
-    if (!task) return;
-    const body: TaskChanges = {
-      title: `${String(task.title).split(' ')[0]} ${this.#token()}`,
-      ...this.#fields(),
-    };
-    const ifMatch = this.#versionOf(task);
-    const answer = await this.#ask<Thing>({
-      request: `PATCH /tasks/${task.id} ${said(ifMatch)}${JSON.stringify(body)}`,
-      places: taskPlaces,
-      ask: (api, signal) =>
-        api.PATCH('/tasks/{taskId}', {
-          params: { path: { taskId: task.id }, header: matching(ifMatch) },
-          body,
-          signal,
-        }),
-      expected: [200, 404, ...(ifMatch === undefined ? [] : [412]), ...(body.assigneeId ? [409] : [])],
-    });
-    this.#changed(tasks, task.id, body, ifMatch, answer);
-    if (answer.status === 409) tasks.unknownAssignees.push({ call: answer.call, userIds: assigneesOf([body]) });
+  async #update(history: History, fields: Fields): Promise<void> {
+    const entity = this.#choose(history);
+    if (!entity) return;
+    const { resource } = history;
+    const body: Fields = { [resource.tokenField]: `${tokenOf(resource, entity)} ${this.#token()}`, ...fields };
+    const userIds = assigneesOf([body]);
+    const ifMatch = this.#versionOf(entity);
+    const expected = [200, 404, ...(userIds.length > 0 ? [409] : [])];
+    const result = await this.#send(history, 'PATCH', `${resource.path}/${entity.id}`, { body, ifMatch, expected });
+    const { call, status, unknown } = result;
+    const updated = result.data as Entity | undefined;
+    if (updated ?? unknown) {
+      history.story(entity.id).updates.push({ call, fields: body, ifMatch, version: updated?.version });
+    }
+    if (updated) history.observe(call, updated);
+    if (status === 409) history.unknownAssignees.push({ call, userIds });
+    this.#recordRejection(history, entity.id, result, ifMatch);
   }
 
-  async #updateUser(): Promise<void> {
-    const { users, userPlaces } = this.#world;
-    const user = this.#choose(users);
-    if (!user) return;
-    const body = { name: `${String(user.name).split(' ')[0]} ${this.#token()}` };
-    const ifMatch = this.#versionOf(user);
-    const answer = await this.#ask<Thing>({
-      request: `PATCH /users/${user.id} ${said(ifMatch)}${JSON.stringify(body)}`,
-      places: userPlaces,
-      ask: (api, signal) =>
-        api.PATCH('/user/users/{userId}', {
-          params: { path: { userId: user.id }, header: matching(ifMatch) },
-          body,
-          signal,
-        }),
-      expected: [200, 404, ...(ifMatch === undefined ? [] : [412])],
-    });
-    this.#changed(users, user.id, body, ifMatch, answer);
+  async #delete(history: History): Promise<void> {
+    const entity = this.#choose(history);
+    if (!entity) return;
+    const { id } = entity;
+    const ifMatch = this.#versionOf(entity);
+    const options = { ifMatch, expected: [204, 404] };
+    const result = await this.#send(history, 'DELETE', `${history.resource.path}/${id}`, options);
+    const done = result.status === 204;
+    if (done || result.unknown) history.story(id).deletions.push({ call: result.call, ifMatch, done });
+    if (done) history.forget(id);
+    this.#recordRejection(history, id, result, ifMatch);
   }
 
-  #changed(history: History, id: string, fields: Fields, ifMatch: number | undefined, answer: Answer<Thing>): void {
-    const { call, data, status, unknown } = answer;
-    if (data ?? unknown) history.change(id, { call, fields, ifMatch, version: data?.version });
-    if (data) history.see(call, data);
-    this.#refused(history, id, ifMatch, call, status);
-  }
-
-  #refused(history: History, id: string, ifMatch: number | undefined, call: Call, status: number | undefined): void {
-    if (status === 404) history.miss(call, id);
-    if (status === 412 && ifMatch !== undefined) history.story(id).stale.push({ call, ifMatch });
-  }
-
-  async #deleteTask(): Promise<void> {
-    const { tasks, taskPlaces } = this.#world;
-    await this.#delete(tasks, taskPlaces, '/tasks', (api, id, header, signal) =>
-      api.DELETE('/tasks/{taskId}', { params: { path: { taskId: id }, header }, signal }),
-    );
-  }
-
-  async #deleteUser(): Promise<void> {
-    const { users, userPlaces } = this.#world;
-    await this.#delete(users, userPlaces, '/users', (api, id, header, signal) =>
-      api.DELETE('/user/users/{userId}', { params: { path: { userId: id }, header }, signal }),
-    );
-  }
-
-  async #delete(
-    history: History,
-    places: Place[],
-    path: string,
-    ask: (
-      api: Api,
-      id: string,
-      header: { 'If-Match'?: string },
-      signal: AbortSignal,
-    ) => ReturnType<Asked<undefined>['ask']>,
-  ): Promise<void> {
-    const thing = this.#choose(history);
-    if (!thing) return;
-    const ifMatch = this.#versionOf(thing);
-    const { call, status, unknown } = await this.#ask({
-      request: `DELETE ${path}/${thing.id} ${said(ifMatch)}`,
-      places,
-      ask: (api, signal) => ask(api, thing.id, matching(ifMatch), signal),
-      expected: [204, 404, ...(ifMatch === undefined ? [] : [412])],
-    });
-    if (status === 204 || unknown) history.remove(thing.id, { call, ifMatch, done: status === 204 });
-    this.#refused(history, thing.id, ifMatch, call, status);
-  }
-
-  async #getTask(): Promise<void> {
-    const { tasks, taskPlaces } = this.#world;
-    await this.#get(tasks, taskPlaces, '/tasks', (api, taskId, signal) =>
-      api.GET('/tasks/{taskId}', { params: { path: { taskId } }, signal }),
-    );
-  }
-
-  async #getUser(): Promise<void> {
-    const { users, userPlaces } = this.#world;
-    await this.#get(users, userPlaces, '/users', (api, userId, signal) =>
-      api.GET('/user/users/{userId}', { params: { path: { userId } }, signal }),
-    );
-  }
-
-  async #get(
-    history: History,
-    places: Place[],
-    path: string,
-    ask: (api: Api, id: string, signal: AbortSignal) => ReturnType<Asked<Thing>['ask']>,
-  ): Promise<void> {
-    const id =
-      this.#random.chance(0.15) && history.gone.length > 0
-        ? this.#random.pick(history.gone)
-        : this.#choose(history)?.id;
+  async #get(history: History): Promise<void> {
+    const { deletedIds } = history;
+    const isDeleted = this.#random.chance(0.15) && deletedIds.length > 0;
+    const id = isDeleted ? this.#random.pick(deletedIds) : this.#choose(history)?.id;
     if (id === undefined) return;
-    const { call, status, data } = await this.#ask({
-      request: `GET ${path}/${id}`,
-      places,
-      ask: (api, signal) => ask(api, id, signal),
-      expected: [200, 404],
-    });
-    if (data) history.see(call, data);
-    this.#refused(history, id, undefined, call, status);
+    const result = await this.#send(history, 'GET', `${history.resource.path}/${id}`, { expected: [200, 404] });
+    if (result.data) history.observe(result.call, result.data as Entity);
+    this.#recordRejection(history, id, result);
   }
 
-  async #listTasks(): Promise<void> {
-    const { tasks, taskPlaces } = this.#world;
-    const query = { sort: this.#random.pick(sorts), limit: this.#random.integer(20, 100) };
-    await this.#walk(tasks, taskPlaces, `/tasks?sort=${query.sort}&limit=${query.limit}`, (api, cursor, signal) =>
-      api.GET('/tasks', { params: { query: { ...query, ...cursor } }, signal }),
-    );
+  #recordRejection(history: History, id: string, { call, status }: Result, ifMatch?: number): void {
+    if (status === 404) {
+      history.story(id).notFound.push(call);
+      history.forget(id);
+    }
+    if (status === 412 && ifMatch !== undefined) history.story(id).conflicts.push({ call, ifMatch });
   }
 
-  async #listUsers(): Promise<void> {
-    const { users, userPlaces } = this.#world;
-    const limit = this.#random.integer(5, 20);
-    await this.#walk(users, userPlaces, `/users?limit=${limit}`, (api, cursor, signal) =>
-      api.GET('/user/users', { params: { query: { limit, ...cursor } }, signal }),
-    );
-  }
-
-  /** Reads a list to its end, each page at another place; gives up at a page that is not answered. */
-  async #walk(
-    history: History,
-    places: Place[],
-    path: string,
-    ask: (
-      api: Api,
-      cursor: { cursor?: string },
-      signal: AbortSignal,
-    ) => ReturnType<Asked<{ items: Thing[]; nextCursor: string | null }>['ask']>,
-  ): Promise<void> {
-    const calls: Call[] = [];
-    const ids: string[] = [];
-    let cursor: string | null | undefined;
-    do {
-      const at = cursor ? { cursor } : {};
-      const { call, data } = await this.#ask({
-        request: `GET ${path}${cursor ? `&cursor=${cursor}` : ''}`,
-        places,
-        ask: (api, signal) => ask(api, at, signal),
-        expected: [200],
-      });
+  /** Reads a list to its end, each page from another target; gives up at a page without a response. */
+  async #list(history: History, query: string): Promise<void> {
+    const list: History['lists'][number] = { calls: [], ids: [] };
+    let cursor: string | null = '';
+    while (cursor !== null) {
+      const path = `${history.resource.path}?${query}${cursor && `&cursor=${cursor}`}`;
+      const { call, data } = await this.#send(history, 'GET', path, { expected: [200] });
       if (!data) return;
-      calls.push(call);
-      for (const thing of data.items) {
-        history.see(call, thing);
-        ids.push(thing.id);
-      }
-      cursor = data.nextCursor;
-    } while (cursor !== null);
-    history.walks.push({ calls, ids });
+      const page = data as Page<Entity>;
+      list.calls.push(call);
+      list.ids.push(...page.items.map(({ id }) => id));
+      for (const entity of page.items) history.observe(call, entity);
+      cursor = page.nextCursor;
+    }
+    history.lists.push(list);
   }
 
-  async #readTaskFeed(): Promise<void> {
-    const { tasks, taskPlaces } = this.#world;
-    await this.#readFeed(tasks, taskPlaces, '/tasks/feed', (api, query, signal) =>
-      api.GET('/tasks/feed', { params: { query }, signal }),
-    );
-  }
-
-  async #readUserFeed(): Promise<void> {
-    const { users, userPlaces } = this.#world;
-    await this.#readFeed(users, userPlaces, '/users/feed', (api, query, signal) =>
-      api.GET('/user/users/feed', { params: { query }, signal }),
-    );
-  }
-
-  /** Reads on in a feed for a few pages, from where it began or from where somebody has read to. */
-  async #readFeed(
-    history: History,
-    places: Place[],
-    path: string,
-    ask: (
-      api: Api,
-      query: { limit: number; cursor?: string },
-      signal: AbortSignal,
-    ) => ReturnType<Asked<{ items: { id: string }[]; nextCursor: string | null }>['ask']>,
-  ): Promise<void> {
-    const last = history.pages.at(-1);
+  /** Reads three pages of the feed, from its start or from where a client has stopped. */
+  async #readFeed(history: History): Promise<void> {
+    const last = history.feedPages.at(-1);
     let after = last && this.#random.chance(0.8) ? (last.ids.at(-1) ?? last.after) : history.startCursor;
-    for (let page = 0; page < 3; page++) {
-      const limit = this.#random.integer(10, 100);
-      const query = { limit, ...(after !== null && { cursor: after }) };
-      const { call, data } = await this.#ask({
-        request: `GET ${path}?limit=${limit}&cursor=${after}`,
-        places,
-        ask: (api, signal) => ask(api, query, signal),
+    for (let count = 0; count < 3; count++) {
+      const query = `limit=${this.#random.integer(10, 100)}${after === null ? '' : `&cursor=${after}`}`;
+      const { call, data } = await this.#send(history, 'GET', `${history.resource.path}/feed?${query}`, {
         expected: [200],
       });
       if (!data) return;
-      history.pages.push({ call, after, ids: data.items.map(({ id }) => id) });
-      after = data.nextCursor;
+      const page = data as Page<{ id: string }>;
+      history.feedPages.push({ call, after, ids: page.items.map(({ id }) => id) });
+      after = page.nextCursor;
     }
   }
 
-  #ask<Data>(asked: Asked<Data>, key?: string): Promise<Answer<Data>> {
-    return ask(this.#world, `client ${this.#number}`, this.#random, asked, key);
+  #send(history: History, method: string, path: string, options: RequestOptions): Promise<Result> {
+    const target = this.#random.pick(this.#world.targets.get(history) ?? []);
+    return send(this.#world, `client ${this.#number}`, this.#random, target, [method, path], options);
   }
 
-  #newTask(): { token: string; body: NewTask } {
+  #newTask(): { token: string; body: Fields; fields: Fields } {
     const token = this.#token();
-    return { token, body: { title: token, ...this.#fields() } };
+    const body = { title: token, ...this.#taskFields() };
+    return { token, body, fields: { ...defaults, ...body } };
   }
 
-  /** Some of the fields that a task can be given or changed in. */
-  #fields(): Omit<NewTask, 'title'> {
+  #taskFields(): Fields {
     const random = this.#random;
-    const { known, gone } = this.#world.users;
-    // Some are given to who has just left.
-    const assignees = random.chance(0.1) && gone.length > 0 ? gone : [...known.keys()];
+    const { known, deletedIds } = this.#world.users;
+    // Some tasks are assigned to a user who has just been deleted.
+    const assignees = random.chance(0.1) && deletedIds.length > 0 ? deletedIds : [...known.keys()];
     return {
       ...(random.chance(0.3) && { status: random.pick(statuses) }),
       ...(random.chance(0.3) && { priority: random.pick(priorities) }),
       ...(random.chance(0.3) && { dueDate: random.pick(days) }),
-      ...(random.chance(0.2) && { labels: random.some(['home', 'work', 'urgent']) }),
+      ...(random.chance(0.2) && { labels: ['home', 'work', 'urgent'].filter(() => random.chance(0.5)) }),
       ...(random.chance(0.3) && { assigneeId: random.chance(0.2) ? null : (random.pickEarly(assignees) ?? null) }),
     };
   }
 
-  /** One that is there, as far as anybody knows. */
-  #choose({ known }: History): Thing | undefined {
+  #choose({ known }: History): Entity | undefined {
     return this.#random.pickEarly([...known.values()]);
   }
 
-  /** What a client says it has seen: nothing, the truth as it was last known, or what is out of date. */
-  #versionOf({ version }: Thing): number | undefined {
+  /** For If-Match: none, the last known version, or a stale one. */
+  #versionOf({ version }: Entity): number | undefined {
     if (this.#random.chance(0.4)) return undefined;
     return version > 1 && this.#random.chance(0.2) ? version - 1 : version;
   }
 
-  /** A word that stands for one change, by which it is seen who made a version. */
+  /** A word that identifies one change. */
   #token(): string {
-    this.#made += 1;
-    return `${this.#number}.${this.#made}`;
+    this.#tokens += 1;
+    return `${this.#number}.${this.#tokens}`;
   }
 }
 
-function keyed(key: string | undefined): { 'Idempotency-Key'?: string } {
-  return key === undefined ? {} : { 'Idempotency-Key': key };
-}
-
-function matching(version: number | undefined): { 'If-Match'?: string } {
-  return version === undefined ? {} : { 'If-Match': `"${version}"` };
-}
-
-function said(ifMatch: number | undefined): string {
-  return ifMatch === undefined ? '' : `If-Match: "${ifMatch}" `;
-}
-
-function assigneesOf(tasks: { assigneeId?: string | null }[]): string[] {
-  return tasks.flatMap(({ assigneeId }) => assigneeId ?? []);
-}
-
-/** The same answer, with all that was made in a list. */
-function inList<Data>(
-  { data, error, response }: { data?: Data; error?: unknown; response: Response },
-  listOf: (data: Data) => Thing[],
-): { data?: Thing[]; error?: unknown; response: Response } {
-  return { error, response, ...(response.ok && data !== undefined && { data: listOf(data) }) };
+function assigneesOf(bodies: Fields[]): string[] {
+  return bodies.flatMap(({ assigneeId }) => (assigneeId as string | null | undefined) ?? []);
 }

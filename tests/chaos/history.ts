@@ -1,7 +1,7 @@
-/** What was asked and what was answered, as the check needs it: since everything was last seen to be right. */
+/** What clients requested and observed since the last consistent state. Times are those of `performance.now()`. */
 
 /** A task or a user. */
-export interface Thing {
+export interface Entity {
   id: string;
   version: number;
   [field: string]: unknown;
@@ -9,136 +9,139 @@ export interface Thing {
 
 export type Fields = Record<string, unknown>;
 
-/** One request. Times are in milliseconds since the run began. */
-export interface Call {
-  client: string;
-  where: string;
-  request: string;
-  answer: string;
-  began: number;
-  /** When there was an answer, or the client gave up: what was asked may still happen after it. */
-  ended: number;
+/** How one service names what every service has. */
+export interface Resource {
+  schema: string;
+  path: string;
+  createPath: string;
+  /** Its first word is the token of the request that created the entity, which no update changes. */
+  tokenField: string;
+  events: { created: string; updated: string; deleted: string };
+  /** Clients delete at this size, so that lists stay short and clients meet. */
+  maxSize: number;
 }
 
-/**
- * An attempt to create things, all of them or none, in one request or in several with the same key. Each has a token of
- * its own, by which it is known for ever.
- */
+export const tasks: Resource = {
+  ...{ schema: 'task_service', path: '/tasks', createPath: '/tasks', tokenField: 'title', maxSize: 120 },
+  events: { created: 'task.created', updated: 'task.updated', deleted: 'task.deleted' },
+};
+
+export const users: Resource = {
+  ...{ schema: 'user_service', path: '/user/users', createPath: '/user/register', tokenField: 'name', maxSize: 25 },
+  events: { created: 'user.registered', updated: 'user.updated', deleted: 'user.deleted' },
+};
+
+/** A request and its response. */
+export interface Call {
+  client: string;
+  target: string;
+  request: string;
+  response: string;
+  startedAt: number;
+  /** When it was answered or given up; a request without a response may still take effect later. */
+  endedAt: number;
+}
+
+/** One attempt to create entities, all or none: one request, or several with the same idempotency key. */
 export interface Creation {
   items: { token: string; fields: Fields }[];
   calls: Call[];
-  /** What was answered each time that it was answered well. */
-  results: Thing[][];
-  /** Every request was refused, so it cannot have happened. */
-  refused: boolean;
+  /** The entities of each successful response. */
+  results: Entity[][];
+  /** Every request was rejected, so it must not have taken effect. */
+  rejected: boolean;
 }
 
-/** `version` is the one it made; undefined when it may have happened or not. */
-export interface Change {
+/** `version` is the one it made; undefined when the outcome is unknown. */
+export interface Update {
   call: Call;
   fields: Fields;
   ifMatch: number | undefined;
   version: number | undefined;
 }
 
-export interface Removal {
+export interface Deletion {
   call: Call;
   ifMatch: number | undefined;
+  /** Whether it was acknowledged. */
   done: boolean;
 }
 
-/** Whoever was told of a thing. What was created is as it was at some time since the first attempt, so there is no one call. */
-export interface Sight {
-  call: Pick<Call, 'began' | 'ended'> & Partial<Call>;
-  thing: Thing;
+/** What happened to one entity. */
+export interface Story {
+  /** A created entity was seen between the first attempt and the first response, so there may be no single call. */
+  observations: { call: Pick<Call, 'startedAt' | 'endedAt'> & Partial<Call>; entity: Entity }[];
+  notFound: Call[];
+  updates: Update[];
+  deletions: Deletion[];
+  /** Requests that were rejected with 412. */
+  conflicts: { call: Call; ifMatch: number }[];
+  creation?: Creation;
 }
 
-/** All that concerns one thing. */
-export class Story {
-  sights: Sight[] = [];
-  /** It was answered that there is no such thing. */
-  absences: Call[] = [];
-  changes: Change[] = [];
-  removals: Removal[] = [];
-  /** Refused with 412, for this is not its version. */
-  stale: { call: Call; ifMatch: number }[] = [];
-  creation: Creation | undefined;
-}
-
-/** A list that was read to its end, a page at a time. */
-export interface Walk {
-  calls: Call[];
-  ids: string[];
-}
-
-/** A page of a feed: what came after a place. */
-export interface FeedPage {
-  call: Call;
-  after: string | null;
-  ids: string[];
-}
-
-/** What is known of all tasks, or of all users. */
+/** All calls to one service since the last consistent state. */
 export class History {
-  /** What there was when all was seen to be right. */
-  start = new Map<string, Thing>();
+  readonly resource: Resource;
+  /** The last consistent state, and its place in the feed. */
+  start = new Map<string, Entity>();
   startCursor: string | null = null;
   stories = new Map<string, Story>();
   creations: Creation[] = [];
-  walks: Walk[] = [];
-  pages: FeedPage[] = [];
-  /** A task was refused because one of these is no user. */
+  /** Lists that were read to the end, and pages of the feed. */
+  lists: { calls: Call[]; ids: string[] }[] = [];
+  feedPages: { call: Call; after: string | null; ids: string[] }[] = [];
+  /** Tasks that were rejected because one of these users does not exist. */
   unknownAssignees: { call: Call; userIds: string[] }[] = [];
-  /** What clients choose from: as it was last seen, and what was there once. */
-  known = new Map<string, Thing>();
-  gone: string[] = [];
-  /** Those that were gone before `start`. */
-  readonly goneBefore = new Set<string>();
+  /** What clients choose from: existing entities, and ids of recently deleted ones. */
+  known = new Map<string, Entity>();
+  deletedIds: string[] = [];
+  /** Everything that was deleted before `start`. */
+  readonly deletedBefore = new Set<string>();
+
+  constructor(resource: Resource) {
+    this.resource = resource;
+  }
 
   story(id: string): Story {
-    const story = this.stories.get(id) ?? new Story();
+    const story = this.stories.get(id) ?? {
+      ...{ observations: [], notFound: [], updates: [], deletions: [], conflicts: [] },
+    };
     this.stories.set(id, story);
     return story;
   }
 
-  see(call: Sight['call'], thing: Thing): void {
-    const story = this.story(thing.id);
-    story.sights.push({ call, thing });
-    const isGone = story.absences.length > 0 || story.removals.some(({ done }) => done);
-    if (!isGone && (this.known.get(thing.id)?.version ?? 0) <= thing.version) this.known.set(thing.id, thing);
-  }
-
-  miss(call: Call, id: string): void {
-    this.story(id).absences.push(call);
-    this.forget(id);
-  }
-
-  change(id: string, change: Change): void {
-    this.story(id).changes.push(change);
-  }
-
-  remove(id: string, removal: Removal): void {
-    this.story(id).removals.push(removal);
-    if (removal.done) this.forget(id);
+  observe(call: Story['observations'][number]['call'], entity: Entity): void {
+    const { observations, notFound, deletions } = this.story(entity.id);
+    observations.push({ call, entity });
+    if (notFound.length > 0 || deletions.some(({ done }) => done)) return;
+    if ((this.known.get(entity.id)?.version ?? 0) <= entity.version) this.known.set(entity.id, entity);
   }
 
   forget(id: string): void {
-    if (!this.known.delete(id)) return;
-    this.gone.push(id);
-    if (this.gone.length > 20) this.gone.shift();
+    if (this.known.delete(id)) this.deletedIds = [...this.deletedIds, id].slice(-20);
   }
 
-  /** All was as it should be: what comes is measured by what is there now. */
-  beginAgain(things: Thing[], cursor: string | null): void {
-    const ids = new Set(things.map(({ id }) => id));
-    for (const id of [...this.start.keys(), ...this.stories.keys()]) if (!ids.has(id)) this.goneBefore.add(id);
-    this.start = new Map(things.map((thing) => [thing.id, thing]));
+  /** Starts again from a state that was found consistent. */
+  restart(entities: Entity[], cursor: string | null): void {
+    const ids = new Set(entities.map(({ id }) => id));
+    for (const id of [...this.start.keys(), ...this.stories.keys()]) if (!ids.has(id)) this.deletedBefore.add(id);
+    this.start = new Map(entities.map((entity) => [entity.id, entity]));
     this.startCursor = cursor;
-    this.stories = new Map();
-    this.creations = [];
-    this.walks = [];
-    this.pages = [];
-    this.unknownAssignees = [];
+    this.stories.clear();
+    for (const list of [this.creations, this.lists, this.feedPages, this.unknownAssignees]) list.length = 0;
     this.known = new Map(this.start);
   }
+}
+
+export function tokenOf({ tokenField }: Resource, entity: Entity): string {
+  return String(entity[tokenField]).split(' ')[0] ?? '';
+}
+
+/** One line of a violation's report. */
+export function describeCall({ client, target, request, response, startedAt, endedAt }: Call): string {
+  return `${describeTime(startedAt, endedAt)}  ${client} to ${target}: ${request} → ${response}`;
+}
+
+export function describeTime(startedAt: number, endedAt: number): string {
+  return `${(startedAt / 1000).toFixed(3)}–${(endedAt / 1000).toFixed(3)} s`;
 }

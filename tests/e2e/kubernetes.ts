@@ -1,159 +1,129 @@
 /**
- * `npm run e2e:kubernetes`: builds the images, applies the manifests to the cluster that `kubectl` points to, in namespaces
- * of its own, and proves what they promise while requests come in. It takes about ten minutes, prints a table, and removes
- * what it has made. For a cluster of one node, with an Ingress controller of class `nginx`, NetworkPolicies and metrics.
+ * `npm run e2e:kubernetes [-- NAME | --write]`: builds the images, applies the manifests to the cluster that `kubectl` points to, in
+ * namespaces of its own, and checks what they promise under load. It takes about ten minutes, prints a table, and removes
+ * what it has created. NAME selects the checks that have it in their name: `restart`; `--write` writes the table of a whole
+ * run into kubernetes/e2e-results.md. The cluster needs one node, an Ingress controller of class `nginx`, NetworkPolicies
+ * and metrics.
  *
- * The images come into kind, minikube and Docker Desktop by themselves. For any other cluster set `IMAGE_COMMAND`: it is
- * called with `NAME:TAG CONTEXT` and options of `docker build`, builds the image, and makes it known to the nodes.
+ * kind, minikube and Docker Desktop receive the images automatically. For any other cluster set `IMAGE_COMMAND`: it is
+ * called with `NAME:TAG CONTEXT` and options of `docker build`, builds the image, and makes it available to the nodes.
  *
- * `npm run e2e:kubernetes -- restart` proves only what has this in its name, once everything runs. `-- --write` puts the
- * table of a whole run into kubernetes/e2e-results.md.
- *
- * Exits with 1 when a promise was not kept, or, with one line on standard error, when the cluster cannot be used.
+ * Exits with 1 when a check fails or, with one line on standard error, when the cluster cannot be used.
  */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { runToEnd } from '@task-manager/dev/command';
 import { root, services } from '@task-manager/dev/repository';
-import { writeTable } from '@task-manager/testing/markdown-table';
+import { openFaultProxy, type FaultProxy } from '@task-manager/testing/fault-proxy';
+import { alignedTable, writeTable } from '@task-manager/testing/tables';
 import { rehearseRestore } from './backup.ts';
-import { demo, fuzz, run, showDocs } from './clients.ts';
-import * as cluster from './cluster.ts';
-import { apply, kubectl, untilRolledOut } from './cluster.ts';
+import { fuzz, runAndShow, runDemo, showDocs } from './clients.ts';
+import { apply, clear, kubectl, namespace, prepare, readBase, tag, query, untilRolledOut } from './cluster.ts';
 import * as faults from './faults.ts';
-import { ask, type Target } from './load.ts';
-import { enforceRestricted, lookIntoPostgres, tryNetwork } from './rights.ts';
+import { checkNetworkPolicies, enforcePodSecurity, inspectPostgres } from './permissions.ts';
 
-interface Row {
-  name: string;
-  target: string;
-  measured: string;
-  seconds: number;
-  kept: boolean;
-}
+type Check = [name: string, target: string, check: () => Promise<string>];
 
-const rows: Row[] = [];
 const { values, positionals } = parseArgs({ options: { write: { type: 'boolean' } }, allowPositionals: true });
 const [wanted = ''] = positionals;
+const rows = [['', 'check', 'target', 'time', 'measured']];
+let failed = 0;
 
 await runToEnd('npm run e2e:kubernetes', async (stopped) => {
-  await refuseWhatCannotBeUsed();
-  console.log(`On ${await kubectl(['config', 'current-context'])}, in the namespace ${cluster.namespace}`);
-  await cluster.clear();
+  await checkPrerequisites();
+  console.log(`On ${await kubectl(['config', 'current-context'])}, in the namespace ${namespace}`);
+  await clear();
+  let ingress: FaultProxy | undefined;
   try {
-    await proveAll(stopped);
+    // The other checks need these.
+    if (!(await perform(['images from services/Dockerfile', 'both', buildImages]))) return;
+    if (!(await perform(['manifests unchanged', 'admitted by the API server', admitUnchanged]))) return;
+    if (!(await perform(['applied file by file, backwards', 'ready in 60 s', deploy]))) return;
+    ingress = await openIngress();
+    for (const check of checksOf(`http://localhost:${ingress.port}`)) {
+      if (check[0].includes(wanted) && !stopped.aborted) await perform(check);
+    }
+    if (values.write && !stopped.aborted) await writeResults();
   } finally {
-    report();
-    console.log('Removing what was made …');
-    await cluster.clear();
+    console.log(`\n${alignedTable(rows)}\n\n${rows.length - 1 - failed} passed, ${failed} failed`);
+    if (failed > 0) process.exitCode = 1;
+    console.log('Removing what was created …');
+    await ingress?.close();
+    await clear();
   }
 });
 
-async function proveAll(stopped: AbortSignal): Promise<void> {
-  // Nothing can be said of what cannot be built or deployed, or of older images under the same tag.
-  const foundations: Scenes = [
-    ['images from services/Dockerfile', 'both', buildImages],
-    ['manifests as they are', 'admitted by the API server', admitAsTheyAre],
-    ['applied file by file, backwards', 'ready in 60 s', deploy],
-  ];
-  for (const [name, promised, scene] of foundations) if (!(await prove(name, promised, scene))) return;
-  for (const [name, promised, scene] of scenes(await findIngress())) {
-    if (name.includes(wanted) && !stopped.aborted) await prove(name, promised, scene);
-  }
-  if (values.write && !stopped.aborted) await writeDown();
-}
-
-type Scene = () => Promise<string>;
-type Scenes = [name: string, target: string, scene: Scene][];
-
-/** What is proved, in this order: each leaves the system as it was, with both services at two replicas. */
-function scenes(target: Target): Scenes {
+/** Each leaves the system as it was, with two replicas of both services. */
+function checksOf(url: string): Check[] {
+  const during = (act: () => Promise<string | undefined>) => async () => faults.withoutFailures(url, act);
   return [
-    ['Pod Security restricted', 'every pod admitted, others not', enforceRestricted],
-    ['roles and disk of PostgreSQL', 'own schema only, durable', lookIntoPostgres],
-    ['demo through the Ingress', 'every answer right', async () => demo(target)],
-    ['docs in Chromium', 'every operation shown, no error', async () => showDocs(target)],
-    ['fuzz through the Ingress', '0 failures', async () => fuzz(target)],
-    ['rolling restart of both', '0 failed, lost, doubled', async () => faults.underLoad(target, faults.restartBoth)],
-    ['scale 2, 4, 1, 2', '0 failed, lost, doubled', async () => faults.underLoad(target, faults.scaleBoth)],
-    ['a pod of each deleted', '0 failed, lost, doubled', async () => faults.underLoad(target, faults.deletePods)],
-    ['a container of each killed', 'no more than were under way', async () => faults.killContainers(target)],
-    ['PostgreSQL pod deleted', '503 problems, back in 10 s, all there', async () => faults.deletePostgres(target)],
-    ['PostgreSQL away for 20 s', '503 problems, pods ready', async () => faults.takeDatabaseAway(target)],
-    ['eviction beyond the budget', 'refused', faults.refuseEviction],
-    ['a broken image', 'stalls, 0 failed, undone', async () => faults.underLoad(target, faults.rollOutBrokenImage)],
-    ['NetworkPolicies', 'what is listed passes, nothing else', tryNetwork],
-    ['backup, destroy, restore', 'every row is back', async () => rehearseRestore(target)],
-    ['HorizontalPodAutoscaler', 'more than 2, and 2 again', async () => faults.scaleByLoad(target)],
+    ['Pod Security restricted', 'every pod admitted, others not', enforcePodSecurity],
+    ['roles and durability of PostgreSQL', 'own schema only, durable', inspectPostgres],
+    ['demo through the Ingress', 'every response right', async () => runDemo(url)],
+    ['docs in Chromium', 'every operation shown, no error', async () => showDocs(url)],
+    ['fuzz through the Ingress', '0 failures', async () => fuzz(url)],
+    ['rolling restart of both', '0 failed, lost, duplicated', during(faults.restartBoth)],
+    ['scale 2, 4, 1, 2', '0 failed, lost, duplicated', during(faults.scaleBoth)],
+    ['a pod of each deleted', '0 failed, lost, duplicated', during(faults.deletePods)],
+    ['a container of each killed', 'no more failures than pending', async () => faults.killContainers(url)],
+    ['PostgreSQL pod deleted', '503 problems, recovered in 10 s', async () => faults.deletePostgres(url)],
+    ['PostgreSQL unavailable for 20 s', '503 problems, pods ready', async () => faults.removeDatabase(url)],
+    ['eviction beyond the budget', 'rejected', faults.evictPods],
+    ['a broken image', 'stalls, 0 failed, undone', during(faults.rollOutBrokenImage)],
+    ['NetworkPolicies', 'only allowed connections', checkNetworkPolicies],
+    ['backup, destroy, restore', 'every row restored', async () => rehearseRestore(url)],
+    ['HorizontalPodAutoscaler', 'more than 2, and 2 again', async () => faults.autoscale(url)],
   ];
 }
 
-/** Runs a scene, prints how it ended, and gives whether it kept its promise. */
-async function prove(name: string, target: string, scene: Scene): Promise<boolean> {
+async function perform([name, target, check]: Check): Promise<boolean> {
   console.log(`\n== ${name} …`);
-  const startedAt = Date.now();
-  const [kept, measured] = await scene().then(
-    (shown): [boolean, string] => [true, shown],
-    (error: unknown): [boolean, string] => [false, (error as Error).message],
+  const startedAt = performance.now();
+  const [isMet, measured] = await check().then(
+    (result) => [true, result] as const,
+    (error: unknown) => [false, (error as Error).message] as const,
   );
-  const seconds = (Date.now() - startedAt) / 1000;
-  rows.push({ name, target, measured, seconds, kept });
-  console.log(`== ${kept ? 'ok' : 'FAILED'}: ${measured} (${seconds.toFixed(1)} s)`);
-  return kept;
+  const time = `${((performance.now() - startedAt) / 1000).toFixed(1)} s`;
+  const verdict = isMet ? 'ok' : 'FAILED';
+  rows.push([verdict, name, target, time, measured.split('\n')[0] ?? '']);
+  console.log(`== ${verdict}: ${measured} (${time})`);
+  if (!isMet) failed++;
+  return isMet;
 }
 
-function report(): void {
-  const cells = rows.map(({ name, target, measured, seconds, kept }) => [
-    kept ? 'ok' : 'FAILED',
-    ...[name, target, `${seconds.toFixed(1)} s`, measured.split('\n')[0] ?? ''],
+async function writeResults(): Promise<void> {
+  const [, ...results] = rows;
+  const seconds = results.reduce((sum, [, , , time = '']) => sum + parseFloat(time), 0);
+  const node = '{.items[0].status.nodeInfo.kubeletVersion} on one node with {.items[0].status.capacity.cpu} cores';
+  const [kubernetes, controller, [postgres = '']] = await Promise.all([
+    kubectl(['get', 'nodes', '--output', `jsonpath=Kubernetes ${node}`]),
+    kubectl(['get', 'ingressclass', 'nginx', '--output', 'jsonpath={.spec.controller}']),
+    query('show server_version'),
   ]);
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-  console.log('');
-  for (const row of cells) {
-    const line = row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ');
-    console.log(line.trimEnd());
-  }
-  const failed = rows.filter(({ kept }) => !kept).length;
-  console.log(`\n${rows.length - failed} passed, ${failed} failed`);
-  if (failed > 0) process.exitCode = 1;
-}
-
-/** Puts the table into kubernetes/e2e-results.md. */
-async function writeDown(): Promise<void> {
   const date = new Date().toISOString().slice(0, 10);
-  const minutes = (rows.reduce((sum, { seconds }) => sum + seconds, 0) / 60).toFixed(0);
-  const cells = rows.map(({ name, target, measured, seconds, kept }) => [
-    ...[name, target, measured.split('\n')[0] ?? '', `${seconds.toFixed(1)} s`, kept ? 'kept' : 'missed'],
-  ]);
   await writeTable(
     join(root, 'kubernetes/e2e-results.md'),
     'npm run e2e:kubernetes',
-    `${date}, in ${minutes} minutes, ${await machine()}:`,
+    `${date}, in ${(seconds / 60).toFixed(0)} minutes, ${kubernetes}, Ingress controller ${controller}, PostgreSQL ${postgres}:`,
     ['---', '---', '---', '---:', '---'],
-    [['What', 'Promised', 'Measured', 'Took', ''], ...cells],
+    [
+      ['What', 'Promised', 'Measured', 'Took', ''],
+      ...results.map(([verdict = '', name = '', target = '', time = '', measured = '']) => [
+        ...[name, target, measured, time, verdict === 'ok' ? 'kept' : 'missed'],
+      ]),
+    ],
   );
 }
 
-async function machine(): Promise<string> {
-  const node = '{.items[0].status.nodeInfo.kubeletVersion} on one node with {.items[0].status.capacity.cpu} cores';
-  const [kubernetes, controller, [postgres]] = await Promise.all([
-    kubectl(['get', 'nodes', '--output', `jsonpath=Kubernetes ${node}`]),
-    kubectl(['get', 'ingressclass', 'nginx', '--output', 'jsonpath={.spec.controller}']),
-    cluster.query('show server_version'),
-  ]);
-  return `${kubernetes}, Ingress controller ${controller}, PostgreSQL ${postgres ?? ''}`;
-}
-
-async function refuseWhatCannotBeUsed(): Promise<void> {
+async function checkPrerequisites(): Promise<void> {
   if (values.write && wanted) throw new Error(`--write records a whole run: leave out "${wanted}"`);
-  const names = scenes({ address: '', port: 0, host: '' }).map(([name]) => name);
+  const names = checksOf('').map(([name]) => name);
   if (!names.some((name) => name.includes(wanted))) throw new Error(`"${wanted}" is in none of: ${names.join('; ')}`);
   const nodes = await kubectl(['get', 'nodes', '--output', 'name', '--request-timeout=10s']).catch((error: unknown) => {
     throw new Error(`kubectl reaches no cluster (${(error as Error).message.split('\n').at(-1) ?? ''})`);
   });
-  if (nodes.split('\n').length > 1)
-    throw new Error('the volume of the base is for a cluster of one node, this has more');
+  if (nodes.includes('\n')) throw new Error('the cluster must have one node: the volume of the base is on a node');
   await kubectl(['get', 'ingressclass', 'nginx']).catch(() => {
     throw new Error('the cluster has no Ingress controller of class nginx: see README.md, "Deploy it"');
   });
@@ -163,12 +133,12 @@ async function buildImages(): Promise<string> {
   const command = imageCommand(await kubectl(['config', 'current-context']));
   for (const service of services) {
     const options = ['--file', 'services/Dockerfile', '--build-arg', `SERVICE=${service}`];
-    await run('bash', ['-c', command, 'bash', `${service}:${cluster.tag}`, '.', ...options]);
+    await runAndShow('bash', ['-c', command, 'bash', `${service}:${tag}`, '.', ...options]);
   }
   return services.join(', ');
 }
 
-/** A line of bash that builds the image `$1` from the rest, and brings it to the cluster of this context. */
+/** A line of bash that builds the image `$1` with the other arguments, and loads it into the cluster. */
 function imageCommand(context: string): string {
   const { IMAGE_COMMAND } = process.env;
   const build = 'docker build --tag "$1" "${@:2}"';
@@ -176,28 +146,28 @@ function imageCommand(context: string): string {
   if (context === 'docker-desktop') return build;
   if (context === 'minikube') return `${build} && minikube image load "$1"`;
   if (context.startsWith('kind-')) return `${build} && kind load docker-image "$1" --name "${context.slice(5)}"`;
-  throw new Error(`set IMAGE_COMMAND: how does an image come to ${context}?`);
+  throw new Error(`set IMAGE_COMMAND to a command that makes an image available to ${context}`);
 }
 
-async function admitAsTheyAre(): Promise<string> {
-  // In the namespace default, as the README does; nothing of it is kept.
+/** In the namespace default, as in README.md, without creating anything. */
+async function admitUnchanged(): Promise<string> {
   const options = ['--namespace=default', 'apply', '--dry-run=server', '--filename', join(root, 'kubernetes')];
   return `${(await kubectl(options)).split('\n').length} objects`;
 }
 
 async function deploy(): Promise<string> {
-  await cluster.makeRoom();
-  const startedAt = Date.now();
-  const files = await cluster.readBase();
+  await prepare();
+  const startedAt = performance.now();
+  const files = await readBase();
   for (const manifests of files.toReversed()) await apply(manifests);
   await untilRolledOut(['postgres', ...services]);
-  const seconds = (Date.now() - startedAt) / 1000;
+  const seconds = (performance.now() - startedAt) / 1000;
   if (seconds > 60) throw new Error(`ready after ${seconds.toFixed(1)} s`);
   return `ready after ${seconds.toFixed(1)} s`;
 }
 
-/** Where the Ingress can be reached from here: at its own address, at the node's, or at a port of this machine. */
-async function findIngress(): Promise<Target> {
+/** A local port that leads to the Ingress: clients need no Host header. Tries its address, the node's and this machine. */
+async function openIngress(): Promise<FaultProxy> {
   const addresses = await Promise.all([
     kubectl(['get', 'ingress', '--output', 'jsonpath={.items[*].status.loadBalancer.ingress[*].ip}']),
     kubectl(['get', 'nodes', '--output', 'jsonpath={.items[*].status.addresses[?(@.type=="InternalIP")].address}']),
@@ -205,11 +175,13 @@ async function findIngress(): Promise<Target> {
   const candidates = [...addresses.flatMap((each) => each.split(' ')).filter(Boolean), '127.0.0.1'];
   for (let attempt = 0; attempt < 30; attempt++) {
     for (const address of candidates) {
-      const target = { address, port: 80, host: cluster.host };
-      const { status } = await ask(target, { path: '/health' }).catch(() => ({ status: 0 }));
-      if (status === 200) return target;
+      const proxy = await openFaultProxy(80, address);
+      const init = { signal: AbortSignal.timeout(5000) };
+      const response = await fetch(`http://localhost:${proxy.port}/health`, init).catch(() => undefined);
+      if (response?.ok) return proxy;
+      await proxy.close();
     }
     await sleep(1000);
   }
-  throw new Error(`the Ingress answers at none of ${candidates.join(', ')}`);
+  throw new Error(`the Ingress responds at none of ${candidates.join(', ')}`);
 }

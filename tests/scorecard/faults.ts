@@ -1,214 +1,150 @@
-/** What a database does that fails, and what replicas do that are stopped or killed, while requests come in. */
+/** Faults of the database, of its network and of a replica, while clients create tasks and read lists. */
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Stage, StagedReplica } from '../chaos/stage.ts';
+import { Load, type Request, type Response } from '@task-manager/testing/load';
+import { formatRequest } from '@task-manager/testing/raw-http';
+import { until } from '@task-manager/testing/until';
+import { faults, type Kind } from '@task-manager/testing/faults';
+import { Random } from '@task-manager/testing/random';
+import type { Replica, SystemUnderTest } from '@task-manager/testing/system-under-test';
+import { countOf, type Figure } from './figures.ts';
 
-export interface Faults {
-  faults: number;
-  acknowledged: number;
-  /** Tasks that were acknowledged and are not there, and that are there more than once. */
-  lost: number;
-  doubled: number;
-  /** Answers that were neither good nor 503 with Retry-After and a problem. */
-  wrong: string[];
-  slowestMs: number;
-  slowestIn: string;
-  /** From when PostgreSQL let somebody in again to the first task that was stored, the longest. */
-  recoveryMs: number;
-}
+const kinds: Kind[] = [
+  ...([
+    'connections silent',
+    'connections refused',
+    'connections reset',
+    'connections slow',
+    'responses lost',
+  ] as const),
+  ...(['table locked', 'PostgreSQL sessions ended', 'PostgreSQL backend killed', 'replica killed'] as const),
+  ...(['PostgreSQL stopped', 'PostgreSQL killed'] as const),
+];
+const durationMs = 3000;
 
-const writers = 8;
-const strikeMs = 3000;
-
-/** Strikes the stage in every way, one after the other, while tasks are created and lists are read. */
-export async function strike(stage: Stage, signal: AbortSignal, say: (line: string) => void): Promise<Faults> {
-  const replicas = stage.replicas.filter(({ service }) => service === 'task-service');
+export async function measureFaults(
+  system: SystemUnderTest,
+  signal: AbortSignal,
+  print: (line: string) => void,
+): Promise<Figure[]> {
+  const replicas = system.replicasOf('task-service');
   const traffic = new Traffic(replicas);
-  const clients = traffic.run(writers);
+  const random = new Random(1);
   let recoveryMs = 0;
-  const faults = faultsOf(stage, replicas);
-  for (const [name, fault] of Object.entries(faults)) {
-    say(name);
-    traffic.fault = name;
-    const end = await fault();
-    await sleep(strikeMs);
-    await end();
-    await stage.recover(signal);
-    traffic.fault = '';
+  for (const kind of kinds) {
+    print(`Fault: ${kind} …`);
+    traffic.fault = kind;
+    const targets = kind === 'replica killed' ? replicas.slice(0, 1) : replicas;
+    const scope = { durationMs, latencyMs: 300, table: 'task_service.tasks' };
+    const injecting = faults[kind].inject({ system, random, replicas: targets, ...scope });
+    if (kind === 'PostgreSQL stopped' || kind === 'PostgreSQL killed') {
+      recoveryMs = Math.max(recoveryMs, await measureRecovery(system, replicas));
+    }
+    await injecting;
+    await system.recover(signal);
   }
-  for (const name of ['PostgreSQL is stopped', 'PostgreSQL is killed']) {
-    say(name);
-    traffic.fault = name;
-    await stage.endPostgres(name.endsWith('killed') ? 'SIGKILL' : 'SIGQUIT');
-    await sleep(strikeMs);
-    const measured = measureRecovery(stage, replicas);
-    await stage.startPostgresAgain();
-    recoveryMs = Math.max(recoveryMs, await measured);
-    await stage.recover(signal);
-    traffic.fault = '';
-  }
-  traffic.stop();
-  await clients;
-  const { slowestMs, slowestIn, wrong } = traffic;
-  const { lost, doubled } = await compare(stage, traffic.acknowledged);
-  const count = Object.keys(faults).length + 2;
-  return {
-    faults: count,
-    acknowledged: traffic.acknowledged.length,
-    lost,
-    doubled,
-    wrong,
-    slowestMs,
-    slowestIn,
-    recoveryMs,
-  };
+  await traffic.stop();
+  const { acknowledged, wrong, slowestMs, slowestIn } = traffic;
+  const { lost, duplicated } = await compare(system, acknowledged);
+  return [
+    { name: `${acknowledged.length} tasks acknowledged under ${kinds.length} faults: lost`, measured: lost, max: 0 },
+    { name: 'stored twice', measured: duplicated, max: 0 },
+    countOf('responses other than success or 503 with Retry-After', wrong),
+    { name: 'Slowest response under a fault', measured: slowestMs / 1000, max: 2, unit: 's', details: [slowestIn] },
+    { name: 'First success after PostgreSQL accepts connections', measured: recoveryMs, max: 100, unit: 'ms' },
+  ];
 }
 
-type Fault = () => Promise<() => Promise<void> | void>;
-
-function faultsOf(stage: Stage, replicas: StagedReplica[]): Record<string, Fault> {
-  const proxies = replicas.map(({ proxy }) => proxy);
-  const heal = () => {
-    for (const proxy of proxies) proxy.heal();
-  };
-  const atProxies = (strike: (proxy: (typeof proxies)[number]) => void): Fault => {
-    return async () => {
-      proxies.forEach(strike);
-      return heal;
-    };
-  };
-  return {
-    'every byte to and from PostgreSQL is lost': atProxies((proxy) => {
-      proxy.blackhole();
-    }),
-    'connections to PostgreSQL are refused': atProxies((proxy) => {
-      proxy.refuse();
-    }),
-    'connections to PostgreSQL are reset': atProxies((proxy) => {
-      proxy.reset();
-    }),
-    'everything takes 300 ms longer': atProxies((proxy) => (proxy.latencyMs = 300)),
-    'the answer to a commit is lost': atProxies((proxy) => {
-      proxy.loseAnswerTo('commit');
-    }),
-    'the table is locked': async () => {
-      const locked = stage.query(
-        'begin',
-        'lock table task_service.tasks in access exclusive mode',
-        `select pg_sleep(${strikeMs / 1000})`,
-      );
-      return async () => {
-        await locked;
-      };
-    },
-    'every connection is terminated': async () => {
-      await stage.query(
-        `select pg_terminate_backend(pid) from pg_stat_activity where usename in ('task_service', 'user_service')`,
-      );
-      return () => undefined;
-    },
-    'a process of PostgreSQL is killed': async () => {
-      await stage.killBackend();
-      return () => stage.startPostgresAgain();
-    },
-    'a replica is killed': async () => {
-      const [first] = replicas;
-      await first?.end('SIGKILL');
-      return () => first?.startAgain();
-    },
-  };
+interface TrafficRequest extends Request {
+  /** Undefined for a read. */
+  title?: string;
+  fault: string;
 }
 
-/** Clients at the replicas themselves, who send again what was not acknowledged, with the same key. */
+/** A steady load on each replica. A write that is not acknowledged is retried with the same idempotency key. */
 class Traffic {
   fault = '';
   readonly acknowledged: string[] = [];
   readonly wrong: string[] = [];
   slowestMs = 0;
   slowestIn = '';
-  readonly #replicas: StagedReplica[];
-  #stopped = false;
-  #turn = 0;
+  readonly #retries: TrafficRequest[] = [];
+  readonly #loads: Load<TrafficRequest>[];
+  #isStopping = false;
+  #count = 0;
+  #pendingWrites = 0;
 
-  constructor(replicas: StagedReplica[]) {
-    this.#replicas = replicas;
+  constructor(replicas: Replica[]) {
+    this.#loads = replicas.map(({ port }) => {
+      const onResponse = (request: TrafficRequest, response: Response) => {
+        this.#record(request, response);
+      };
+      return new Load({ port, rate: 100, connections: 500, next: () => this.#next(), onResponse });
+    });
+    for (const load of this.#loads) load.start();
   }
 
-  async run(count: number): Promise<void> {
-    await Promise.all(Array.from({ length: count }, (_, number) => (number % 2 === 0 ? this.#write() : this.#read())));
+  /** Goes on until every write is acknowledged. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await until(() => this.#pendingWrites === 0, { what: 'every write is acknowledged' });
+    await Promise.all(this.#loads.map((load) => load.stop(5000)));
   }
 
-  stop(): void {
-    this.#stopped = true;
+  #next(): TrafficRequest {
+    const { fault } = this;
+    const isRead = this.#isStopping || this.#count++ % 2 === 0;
+    const retry = this.#retries.shift();
+    if (retry) return { ...retry, fault };
+    if (isRead) return { bytes: formatRequest('GET', '/tasks?limit=5'), fault };
+    this.#pendingWrites++;
+    const title = `scorecard ${randomUUID()}`;
+    const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': randomUUID() };
+    return { bytes: formatRequest('POST', '/tasks', headers, JSON.stringify({ title })), title, fault };
   }
 
-  async #write(): Promise<void> {
-    while (!this.#stopped) {
-      const title = `scorecard ${randomUUID()}`;
-      const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': randomUUID() };
-      // What was begun is sent until it is acknowledged.
-      while ((await this.#ask('/tasks', { method: 'POST', headers, body: JSON.stringify({ title }) })) !== 201);
+  #record(request: TrafficRequest, { status, head, startedAt, endedAt }: Response): void {
+    const { title, fault } = request;
+    const timeMs = endedAt - startedAt;
+    if (timeMs > this.slowestMs) [this.slowestMs, this.slowestIn] = [timeMs, fault];
+    const isProblem = /\r\ncontent-type: application\/problem\+json/i.test(head);
+    // 409: the first attempt is still in progress. 0: the replica was killed.
+    const isRejected = status === 409 || (status === 503 && /\r\nretry-after: /i.test(head));
+    if (status !== 0 && status >= 300 && !(isProblem && isRejected)) this.wrong.push(`${status} under ${fault}`);
+    if (title === undefined) return;
+    if (status !== 201) this.#retries.push(request);
+    else {
       this.acknowledged.push(title);
-    }
-  }
-
-  async #read(): Promise<void> {
-    while (!this.#stopped) await this.#ask('/tasks?limit=5', {});
-  }
-
-  async #ask(path: string, init: RequestInit): Promise<number> {
-    const replica = this.#replicas[this.#turn++ % this.#replicas.length];
-    const askedAt = performance.now();
-    const fault = this.fault;
-    try {
-      const response = await fetch(`${replica?.url}${path}`, init);
-      await response.arrayBuffer();
-      const timeMs = performance.now() - askedAt;
-      if (timeMs > this.slowestMs) [this.slowestMs, this.slowestIn] = [timeMs, fault];
-      const { status, headers } = response;
-      const isProblem = headers.get('content-type')?.startsWith('application/problem+json');
-      // 409 says that the same request, sent before, is still being worked on.
-      const isRight = status < 300 || (isProblem && (status === 409 || (status === 503 && headers.has('retry-after'))));
-      if (!isRight) this.wrong.push(`${status} while ${fault}`);
-      if (status >= 400) await sleep(20);
-      return status;
-    } catch {
-      // The replica was killed.
-      await sleep(50);
-      return 0;
+      this.#pendingWrites--;
     }
   }
 }
 
-async function measureRecovery(stage: Stage, replicas: StagedReplica[]): Promise<number> {
-  while (!(await letsIn(stage))) await sleep(5);
+/** From when PostgreSQL accepts connections again until every replica has stored a task. */
+async function measureRecovery(system: SystemUnderTest, replicas: Replica[]): Promise<number> {
+  const accepts = () => system.query('select').then(Boolean, () => false);
+  await until(async () => !(await accepts()));
+  await until(accepts, { intervalMs: 5 });
   const acceptedAt = performance.now();
-  const times = replicas.map(async ({ url }) => {
-    const headers = { 'Content-Type': 'application/json' };
-    for (;;) {
-      const response = await fetch(`${url}/tasks`, { method: 'POST', headers, body: '{"title":"recovered"}' });
+  const storing = replicas.map(({ url }) => {
+    const init = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"title":"recovered"}' };
+    const isStored = async () => {
+      const response = await fetch(`${url}/tasks`, init);
       await response.arrayBuffer();
-      if (response.status === 201) return performance.now() - acceptedAt;
-      await sleep(5);
-    }
+      return response.status === 201;
+    };
+    return until(isStored, { intervalMs: 5 });
   });
-  return Math.max(...(await Promise.all(times)));
+  await Promise.all(storing);
+  return performance.now() - acceptedAt;
 }
 
-async function letsIn(stage: Stage): Promise<boolean> {
-  return stage.query('select').then(
-    () => true,
-    () => false,
-  );
-}
-
-async function compare(stage: Stage, acknowledged: string[]): Promise<{ lost: number; doubled: number }> {
-  const rows = await stage.query<{ title: string; count: number }>(
+async function compare(system: SystemUnderTest, acknowledged: string[]): Promise<{ lost: number; duplicated: number }> {
+  const rows = await system.query<{ title: string; count: number }>(
     `select title, count(*)::int as count from task_service.tasks where title like 'scorecard %' group by title`,
   );
-  const counts = new Map(rows.map(({ title, count }) => [title, count]));
+  const stored = new Set(rows.map(({ title }) => title));
   return {
-    lost: acknowledged.filter((title) => !counts.has(title)).length,
-    doubled: rows.filter(({ count }) => count > 1).length,
+    lost: acknowledged.filter((title) => !stored.has(title)).length,
+    duplicated: rows.filter(({ count }) => count > 1).length,
   };
 }

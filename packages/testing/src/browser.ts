@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** The path of Chromium or Chrome: `CHROME_PATH`, `CHROMIUM_PATH`, or the first that is found. Throws when there is none. */
+/** The path of Chromium or Chrome: `CHROME_PATH`, `CHROMIUM_PATH`, or the first in PATH. Throws when there is none. */
 export function findBrowser(): string {
   const names = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'];
   const folders = (process.env.PATH ?? '').split(delimiter);

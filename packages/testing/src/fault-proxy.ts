@@ -1,11 +1,11 @@
-/** A TCP proxy on 127.0.0.1 that can go bad as networks do, for the tests of what a service makes of it. */
+/** A TCP proxy on 127.0.0.1 that can fail as networks do. */
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Opens a proxy to `port`, on a free port. It passes on everything until it is told otherwise. */
-export async function openFaultProxy(port: number): Promise<FaultProxy> {
-  const proxy = new FaultProxy(port);
+/** Opens a proxy on a free port. It forwards everything until a fault begins. */
+export async function openFaultProxy(port: number, host = '127.0.0.1'): Promise<FaultProxy> {
+  const proxy = new FaultProxy(port, host);
   await proxy.listen();
   return proxy;
 }
@@ -17,12 +17,12 @@ export class FaultProxy {
   #refusing = false;
   #fatal: string | undefined;
   #unknown: string | undefined;
-  /** How much later everything arrives, in each direction. */
+  /** The delay in each direction. */
   latencyMs = 0;
 
-  constructor(upstreamPort: number) {
+  constructor(port: number, host: string) {
     this.#server = createServer({ noDelay: true }, (client) => {
-      this.#join(client, upstreamPort);
+      this.#join(client, port, host);
     });
   }
 
@@ -35,18 +35,18 @@ export class FaultProxy {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Loses every byte in both directions from now on, and says nothing to those who connect. Nothing is closed. */
+  /** Drops every byte in both directions and closes nothing, as a network that loses packets. */
   blackhole(): void {
     this.#silent = true;
   }
 
-  /** Resets every connection, and each new one at once. */
+  /** Resets every connection, and rejects new ones. */
   refuse(): void {
     this.#refusing = true;
     this.reset();
   }
 
-  /** Resets every connection; new ones are welcome. */
+  /** Resets every connection, and accepts new ones. */
   reset(): void {
     for (const { client, upstream } of this.#pairs) {
       client.resetAndDestroy();
@@ -54,28 +54,25 @@ export class FaultProxy {
     }
   }
 
-  /** Ends every connection as if the other side had (FIN), a while apart on both sides. */
+  /** Closes every connection with FIN, first towards the server and after a pause towards the client. */
   async closeSlowly(pauseMs: number): Promise<void> {
     for (const { upstream } of this.#pairs) upstream.end();
     await sleep(pauseMs);
     for (const { client } of this.#pairs) client.end();
   }
 
-  /**
-   * Passes on the next message from a client that holds this text, waits for what the server makes of it, and resets the
-   * connection instead of passing on the answer: it was done, and who asked never hears of it.
-   */
+  /** Forwards the next message with this text and resets the connection instead of forwarding the response. */
   loseAnswerTo(text: string): void {
     this.#fatal = text;
   }
 
-  /** Refuses whoever sets this parameter as it connects, as PgBouncer does with those that it does not know. */
+  /** Rejects connections that set this parameter, as PgBouncer does with unknown ones. */
   refuseParameter(name: string): void {
     this.#unknown = name;
     this.reset();
   }
 
-  /** Passes on everything again. Connections that have lost bytes meanwhile are reset: nothing good can come of them. */
+  /** Forwards everything again. Connections that have lost bytes are reset. */
   heal(): void {
     if (this.#silent) this.reset();
     this.#silent = false;
@@ -91,13 +88,13 @@ export class FaultProxy {
     await once(this.#server, 'close');
   }
 
-  #join(client: Socket, upstreamPort: number): void {
+  #join(client: Socket, port: number, host: string): void {
     client.on('error', () => undefined);
     if (this.#refusing) {
       client.resetAndDestroy();
       return;
     }
-    const upstream = connect({ port: upstreamPort, host: '127.0.0.1', noDelay: true });
+    const upstream = connect({ port, host, noDelay: true });
     const pair = { client, upstream };
     this.#pairs.add(pair);
     let doomed = false;
@@ -121,10 +118,10 @@ export class FaultProxy {
     ] as const) {
       one.on('error', () => undefined);
       one.on('close', () => {
-        // The other side does not hear of it before the network is healed.
+        // Packets are lost: the other side notices when the network heals.
         if (this.#silent) return;
         this.#pairs.delete(pair);
-        // What is on its way still arrives.
+        // Delayed data still arrives.
         setTimeout(() => {
           other.destroySoon();
         }, this.latencyMs);
@@ -137,7 +134,7 @@ export class FaultProxy {
     from.on('data', (data: Buffer) => {
       if (this.#silent || !allowed(data)) return;
       const dueMs = performance.now() + this.latencyMs;
-      // One after the other, also when the latency is another by now.
+      // In order, even when the latency has changed.
       passed = passed.then(async () => {
         const waitMs = dueMs - performance.now();
         if (waitMs > 0) await sleep(waitMs);

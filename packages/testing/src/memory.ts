@@ -1,8 +1,8 @@
-/** How much memory a process has. */
+/** The memory of a process. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/** The memory that a process has in RAM, in MB (10⁶ bytes). */
+/** Resident memory in MB (10⁶ bytes). */
 export function rssMbOf(pid: number): number {
   const kb =
     process.platform === 'linux'

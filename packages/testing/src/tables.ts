@@ -1,6 +1,20 @@
-/** Keeps measurements in a Markdown file, as `--write` of a script does. */
+/** Tables of reports, from rows of cells; the first row is the header. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { format, resolveConfig } from 'prettier';
+
+/** As aligned text. Columns of numbers are aligned to the right. */
+export function alignedTable(rows: string[][]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const isText = widths.map((_, column) => rows.slice(1).some((row) => /^[^-\d≤≥–]/.test(row[column] ?? '')));
+  const pad = (cell: string, column: number) =>
+    isText[column] ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0);
+  return rows.map((row) => row.map(pad).join('  ').trimEnd()).join('\n');
+}
+
+/** As Markdown. */
+export function markdownTable([header = [], ...rows]: string[][]): string {
+  return [header, header.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
+}
 
 /**
  * Replaces the text between `<!-- COMMAND -->` and `<!-- end of COMMAND -->` by a heading line and a table, and formats the

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { writeTable } from '@task-manager/testing/markdown-table';
+import { writeTable } from '@task-manager/testing/tables';
 
 const folder = mkdtempSync(join(tmpdir(), 'markdown-table-'));
 const file = join(folder, 'results.md');

@@ -1,4 +1,4 @@
-/** Chance that can be repeated: the same numbers for the same seed. */
+/** Reproducible random choices: the same for the same seed. */
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
@@ -10,7 +10,7 @@ export class Random {
     this.#generator = typeof seed === 'number' ? xoroshiro128plus(seed) : seed;
   }
 
-  /** Another source, whose numbers depend on nothing that is drawn from this one. */
+  /** An independent source: its numbers do not depend on how many are drawn from this one. */
   fork(): Random {
     const fork = new Random(this.#generator.clone());
     this.#generator.jump();
@@ -30,13 +30,13 @@ export class Random {
     return items[this.integer(0, items.length - 1)] as Item;
   }
 
-  /** One of these, the first ones most often: the square of chance. None when there are none. */
+  /** The earlier an item, the more often it is picked. Undefined when there is none. */
   pickEarly<Item>(items: readonly Item[]): Item | undefined {
     return items[Math.floor(uniformFloat64(this.#generator) ** 2 * items.length)];
   }
 
-  some<Item>(items: readonly Item[]): Item[] {
-    return items.filter(() => this.chance(0.5));
+  weighted<Item>(items: readonly (readonly [weight: number, item: Item])[]): Item {
+    return this.pick(items.flatMap(([weight, item]) => Array.from({ length: weight }, () => item)));
   }
 
   shuffle<Item>(items: readonly Item[]): Item[] {
