@@ -1,7 +1,7 @@
 /** The consistency check of `npm run chaos` on made-up histories that violate one promise each. */
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { check, type Event } from './check.ts';
-import { History, tasks, type Call, type Creation, type Entity, type Fields } from './history.ts';
+import { check } from './check.ts';
+import { History, tasks, type Call, type Creation, type Entity, type Fields, type Event } from './history.ts';
 
 const id = '01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70';
 const userId = '01939c2d-11f6-7e0a-a9c3-7b5d4e3f2a10';

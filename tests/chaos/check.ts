@@ -1,12 +1,17 @@
 /** The consistency check: whether everything that clients observed agrees with the final state and with the feed. */
-import { describeCall, tokenOf, type Call, type Creation, type Entity, type History, type Story } from './history.ts';
+import {
+  describeCall,
+  groupBy,
+  tokenOf,
+  type Call,
+  type Creation,
+  type Entity,
+  type Event,
+  type Facts,
+  type History,
+  type Story,
+} from './history.ts';
 import { Replay } from './replay.ts';
-
-export interface Event {
-  id: string;
-  type: string;
-  data: { id: string; version: number };
-}
 
 /** The final state, once everything is idle, and every event since the start of the history. */
 export interface FinalState {
@@ -18,15 +23,6 @@ export interface Violation {
   what: string;
   /** The calls that it concerns, one per line. */
   details: string[];
-}
-
-/** What is known of one entity besides its story. */
-export interface Facts {
-  id: string;
-  start: Entity | undefined;
-  final: Entity | undefined;
-  events: Event[];
-  deletedUsers: Map<string, number>;
 }
 
 /** `deletedUsers` are those that do not exist in the end, with the earliest time of their deletion: tasks lose them. */
@@ -206,13 +202,6 @@ function checkFeed({ feedPages, startCursor }: History, events: Event[]): Violat
     violations.push({ what, details: [describeCall(call)] });
   }
   return violations;
-}
-
-/** Map.groupBy needs Node 21. */
-export function groupBy<Item, Key>(items: Item[], keyOf: (item: Item) => Key): Map<Key, Item[]> {
-  const groups = new Map<Key, Item[]>();
-  for (const item of items) groups.set(keyOf(item), [...(groups.get(keyOf(item)) ?? []), item]);
-  return groups;
 }
 
 function entityOf({ entity }: Story['observations'][number]): Entity {

@@ -133,6 +133,21 @@ export class History {
   }
 }
 
+export interface Event {
+  id: string;
+  type: string;
+  data: { id: string; version: number };
+}
+
+/** What is known of an entity apart from its story. */
+export interface Facts {
+  id: string;
+  start: Entity | undefined;
+  final: Entity | undefined;
+  events: Event[];
+  deletedUsers: Map<string, number>;
+}
+
 export function tokenOf({ tokenField }: Resource, entity: Entity): string {
   return String(entity[tokenField]).split(' ')[0] ?? '';
 }
@@ -144,4 +159,11 @@ export function describeCall({ client, target, request, response, startedAt, end
 
 export function describeTime(startedAt: number, endedAt: number): string {
   return `${(startedAt / 1000).toFixed(3)}–${(endedAt / 1000).toFixed(3)} s`;
+}
+
+/** Map.groupBy needs Node 21. */
+export function groupBy<Item, Key>(items: Item[], keyOf: (item: Item) => Key): Map<Key, Item[]> {
+  const groups = new Map<Key, Item[]>();
+  for (const item of items) groups.set(keyOf(item), [...(groups.get(keyOf(item)) ?? []), item]);
+  return groups;
 }

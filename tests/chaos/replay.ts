@@ -2,8 +2,17 @@
  * Replays an entity from version to version. Each version was made by one update: the one whose response has it or, where
  * that was lost, one whose outcome is unknown. Some replay must agree with every observation.
  */
-import { groupBy, type Facts } from './check.ts';
-import { tokenOf, type Deletion, type Entity, type Fields, type Resource, type Story, type Update } from './history.ts';
+import {
+  groupBy,
+  tokenOf,
+  type Deletion,
+  type Entity,
+  type Facts,
+  type Fields,
+  type Resource,
+  type Story,
+  type Update,
+} from './history.ts';
 
 /** Fields that the service computes. */
 const computed = ['version', 'updatedAt', 'completedAt'];

@@ -1,12 +1,12 @@
 /** A chaos run: rounds of clients under faults, each followed by a consistency check. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '@task-manager/testing/until';
-import { check, type Event, type FinalState, type Violation } from './check.ts';
+import { check, type FinalState, type Violation } from './check.ts';
 import { Client, type World } from './clients.ts';
 import { FaultInjector, faultName, type InjectedFault } from './fault-injector.ts';
 import { faults, type Kind } from '@task-manager/testing/faults';
 import { Follower } from './followers.ts';
-import { describeCall, describeTime, History, tasks, users, type Call, type Entity } from './history.ts';
+import { describeCall, describeTime, History, tasks, users, type Call, type Entity, type Event } from './history.ts';
 import type { Random } from '@task-manager/testing/random';
 import { readAll, readPage, type Target } from './requests.ts';
 import type { SystemUnderTest } from '@task-manager/testing/system-under-test';

@@ -5,7 +5,7 @@ import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from '
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
-import { until } from '@task-manager/testing/processes';
+import { until } from '@task-manager/testing/until';
 import { createDatabase, startPostgres, type Postgres } from '../src/embedded-postgres.ts';
 
 let folder: string;

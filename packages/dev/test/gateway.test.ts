@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import http, { type IncomingHttpHeaders, type RequestListener, type RequestOptions } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { sendRaw, openSocket, type RawResponse } from '@task-manager/testing/raw-http';
-import { until } from '@task-manager/testing/processes';
+import { until } from '@task-manager/testing/until';
 import { readRoutes, startGateway, type Gateway } from '../src/gateway.ts';
 
 describe('readRoutes', () => {

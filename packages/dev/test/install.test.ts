@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { until } from '@task-manager/testing/processes';
+import { until } from '@task-manager/testing/until';
 
 const script = fileURLToPath(new URL('../../../scripts/install.mjs', import.meta.url));
 const fakeNpm = `#!/bin/sh

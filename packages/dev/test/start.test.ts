@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import getPort from 'get-port';
-import { until } from '@task-manager/testing/processes';
+import { until } from '@task-manager/testing/until';
 import { findPort } from '../src/system.ts';
 import { startPostgres } from '../src/embedded-postgres.ts';
 

@@ -12,7 +12,7 @@ import type { Config } from '@task-manager/runtime/config';
 import { overloaded } from '@task-manager/runtime/errors';
 import type pg from 'pg';
 import { dropDatabase, captureLog, connectAsSuperuser, newEnvironment } from '@task-manager/testing/harness';
-import { until } from '@task-manager/testing/processes';
+import { until } from '@task-manager/testing/until';
 
 let environment: Config;
 let db: Database;

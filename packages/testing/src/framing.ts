@@ -4,7 +4,7 @@ import { createGzip } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { timeouts } from '@task-manager/runtime/http/server';
 import { serve, type TestService } from './harness.ts';
-import { until } from './processes.ts';
+import { until } from './until.ts';
 import { readResponses, closed, sendRaw, openSocket, formatRequest, type RawResponse } from './raw-http.ts';
 import { json, newBodies, send, type Subject } from './subject.ts';
 

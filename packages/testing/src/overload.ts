@@ -1,7 +1,7 @@
 /** Proves that an overloaded service rejects excess requests at once, and recovers. */
 import { describe, expect, it } from '@jest/globals';
 import { captureLog, serve } from './harness.ts';
-import { until } from './processes.ts';
+import { until } from './until.ts';
 import { readResponses, openSocket, formatRequest } from './raw-http.ts';
 import { json, withListHandler, newBodies, open, send, type Subject } from './subject.ts';
 

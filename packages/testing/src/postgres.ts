@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { startPostgres, type Postgres } from '@task-manager/dev/embedded-postgres';
-import { until } from './processes.ts';
+import { until } from './until.ts';
 
 export class TestPostgres {
   readonly #dataDir: string;

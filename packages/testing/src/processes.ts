@@ -2,9 +2,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '@task-manager/runtime/config';
+import { until } from './until.ts';
 
 export interface ServiceProcess {
   child: ChildProcess;
@@ -53,15 +53,7 @@ export async function freePort(): Promise<number> {
 /** Sends GET requests until a response has the status; throws after the timeout. */
 export async function untilStatus(status: number, url: string, timeoutMs = 25_000): Promise<Response> {
   let response: Response | undefined;
-  await until(async () => (response = await fetch(url).catch(() => undefined))?.status === status, timeoutMs);
+  const hasStatus = async () => (response = await fetch(url).catch(() => undefined))?.status === status;
+  await until(hasStatus, { what: `${status} from ${url}`, timeoutMs });
   return response as Response;
-}
-
-/** Looks until it is so; fails after the time. Without an end to it, jest would not end after a test that failed. */
-export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 25_000): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`was not so within ${timeoutMs} ms: ${String(condition)}`);
-    await sleep(20);
-  }
 }

@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { countRequests, type RateLimit } from '@task-manager/runtime/http/rate-limit';
 import { serve, type TestService } from './harness.ts';
-import { until } from './processes.ts';
+import { until } from './until.ts';
 import { json, newBodies, send, type TestResponse, type Subject } from './subject.ts';
 
 export function testRateLimit(subject: Subject): void {

@@ -9,7 +9,8 @@ import { openFaultProxy, type FaultProxy } from '@task-manager/testing/fault-pro
 import { createDatabase } from '@task-manager/dev/embedded-postgres';
 import { connectAsSuperuser, newEnvironment } from '@task-manager/testing/harness';
 import { TestPostgres } from '@task-manager/testing/postgres';
-import { freePort, spawnService, until, untilStatus, type ServiceProcess } from '@task-manager/testing/processes';
+import { freePort, spawnService, untilStatus, type ServiceProcess } from '@task-manager/testing/processes';
+import { until } from '@task-manager/testing/until';
 import {
   sendRequest,
   retryRequest,
@@ -89,16 +90,19 @@ async function expectFullPool(): Promise<void> {
     // A DELETE is never batched, so each request needs a connection.
     const sent = Array.from({ length: 10 }, () => sendRequest(service.url, newRequest('a DELETE')));
     let most = 0;
-    await until(async () => (most = Math.max(most, await countLockWaits())) >= 10, 2000).catch(() => {
+    await until(async () => (most = Math.max(most, await countLockWaits())) >= 10, { timeoutMs: 2000 }).catch(() => {
       throw new Error(`${most} of 10 connections can be used`);
     });
     return sent;
   });
   expect((await Promise.all(deleting)).map(({ response }) => response.status)).toEqual(Array(10).fill(404));
-  await until(async () => {
-    const { used, idle, waiting } = await poolOf(service);
-    return used === 0 && idle === 10 && waiting === 0;
-  }, 2000);
+  await until(
+    async () => {
+      const { used, idle, waiting } = await poolOf(service);
+      return used === 0 && idle === 10 && waiting === 0;
+    },
+    { timeoutMs: 2000 },
+  );
 }
 
 async function countLockWaits(): Promise<number> {

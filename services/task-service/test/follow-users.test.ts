@@ -11,7 +11,8 @@ import pg from 'pg';
 import type { paths } from '../../../generated/task-service.d.ts';
 import type { paths as userPaths } from '../../../generated/user-service.d.ts';
 import { newEnvironment } from '@task-manager/testing/harness';
-import { freePort, spawnService, until, untilStatus, type ServiceProcess } from '@task-manager/testing/processes';
+import { freePort, spawnService, untilStatus, type ServiceProcess } from '@task-manager/testing/processes';
+import { until } from '@task-manager/testing/until';
 import { unknownId } from '@task-manager/testing/subject';
 import { insertTasks, unassign } from '../src/queries.ts';
 

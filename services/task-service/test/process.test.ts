@@ -9,7 +9,8 @@ import { connectionOf } from '@task-manager/runtime/postgres/database';
 import type { Config } from '@task-manager/runtime/config';
 import pg from 'pg';
 import { newEnvironment } from '@task-manager/testing/harness';
-import { freePort, spawnService, until, untilStatus, type ServiceProcess } from '@task-manager/testing/processes';
+import { freePort, spawnService, untilStatus, type ServiceProcess } from '@task-manager/testing/processes';
+import { until } from '@task-manager/testing/until';
 import { unknownId } from '@task-manager/testing/subject';
 
 let environment: Config;
