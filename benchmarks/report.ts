@@ -57,7 +57,7 @@ interface Figure {
 
 const names: Record<string, string> = {
   product: 'task-service',
-  plain: 'task-service, no fast lane',
+  plain: 'task-service, no fast path',
   paths: 'task-service, 30 more paths',
   gateway1: 'task-service behind the gateway',
   gateway2: 'two of them behind the gateway',
@@ -133,9 +133,9 @@ export function figuresOf({ results }: Run): Figure[] {
     atLeast('List of 50 against a constant page', faster('product', 'page', 'list'), 0.75, 0.95),
     atLeast('Get one against Fastify', faster('product', 'fastify', 'get'), 2, 2.5),
     atLeast('Get one against a constant health', faster('product', 'health', 'get'), 0.75, 0.85),
-    atLeast('No fast lane: POST against Fastify', faster('plain', 'fastify', 'POST'), 1.7, 2),
-    atLeast('No fast lane: list of 50 against Fastify', faster('plain', 'fastify', 'list'), 4, 5),
-    atLeast('No fast lane: get one against Fastify', faster('plain', 'fastify', 'get'), 1.1, 1.5),
+    atLeast('No fast path: POST against Fastify', faster('plain', 'fastify', 'POST'), 1.7, 2),
+    atLeast('No fast path: list of 50 against Fastify', faster('plain', 'fastify', 'list'), 4, 5),
+    atLeast('No fast path: get one against Fastify', faster('plain', 'fastify', 'get'), 1.1, 1.5),
     atMost(
       '1 connection: p50 of POST against Fastify',
       p50('product') / p50('fastify'),

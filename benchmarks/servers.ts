@@ -67,7 +67,7 @@ export class Servers {
     };
     // The first one creates the tables.
     this.services.push(await startProduct('product', 'task-service', {}));
-    this.services.push(await startProduct('plain', 'task-service, no fast lane', { FAST_PATH: 'false' }));
+    this.services.push(await startProduct('plain', 'task-service, no fast path', { FAST_PATH: 'false' }));
     const morePaths = await this.#withMorePaths(30);
     this.services.push(await startProduct('paths', 'task-service, 30 more paths', {}, morePaths));
     for (const count of [1, 2]) {

@@ -1,5 +1,5 @@
 /**
- * What no service on node:http can be faster than: one that does nothing. `POST /tasks` says back what it was told, `/page`
+ * Lower bounds for any service on node:http. `POST /tasks` echoes the request, `/page`
  * is always the same page of `PAGE_BYTES` bytes, `/health` the same few bytes.
  */
 import { createServer, type ServerResponse } from 'node:http';

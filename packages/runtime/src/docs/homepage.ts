@@ -7,7 +7,6 @@ import { curl } from './samples.ts';
 /** Relative URLs, valid under any prefix. */
 export interface PageUrls {
   assetUrl: (name: string) => string;
-  /** The document that Redoc renders. */
   referenceUrl: string;
 }
 

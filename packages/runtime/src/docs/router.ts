@@ -59,7 +59,6 @@ const setSecurityHeaders = helmet({
 interface Page {
   type: string;
   body: Buffer;
-  /** A hash of the body. */
   version: string;
 }
 
