@@ -15,8 +15,10 @@ import { migrate, MigratedPast, runtimeMigrations, type Migrations } from './pos
 import { createService } from './service.ts';
 
 export interface ServiceOptions<More extends Variables> {
-  /** The folder in `services/`. Contract, schema and migrations have the same name. */
+  /** Also the name of its contract in `generated/`, and of its schema. */
   name: string;
+  /** The folder of the service, in `services/`. */
+  folder: URL;
   docs?: string;
   variables?: More;
   handlers: (parts: Parts<More>) => object;
@@ -33,7 +35,8 @@ export interface Parts<More extends Variables> {
 
 /** Runs a service until SIGTERM or SIGINT; a second signal ends it at once. It is ready while the database is. */
 export async function runService<More extends Variables>(options: ServiceOptions<More>): Promise<void> {
-  const { name, docs } = options;
+  const { name, folder, docs } = options;
+  const generated = new URL('../../generated/', folder);
   const config = readConfig(process.env, options.variables ?? ({} as More));
   const logger = createLogger(name, config.LOG_LEVEL);
   const schema = name.replaceAll('-', '_');
@@ -42,8 +45,8 @@ export async function runService<More extends Variables>(options: ServiceOptions
   const metrics = createMetrics(db);
   const parts = { config, db, health, logger };
   const server = createService({
-    contract: readContract(new URL(`generated/${name}.yaml`, root)),
-    ...(docs && { docs: readContract(new URL(`generated/${docs}.yaml`, root)) }),
+    contract: readContract(new URL(`${name}.yaml`, generated)),
+    ...(docs && { docs: readContract(new URL(`${docs}.yaml`, generated)) }),
     handlers: options.handlers(parts),
     db,
     health,
@@ -60,14 +63,12 @@ export async function runService<More extends Variables>(options: ServiceOptions
   });
   const migrations = [
     runtimeMigrations(schema),
-    { folder: new URL(`services/${name}/migrations/`, root), schema, table: 'migrations' },
+    { folder: new URL('migrations/', folder), schema, table: 'migrations' },
   ];
   await serveUntilStopped(server, metrics, parts, () =>
     Promise.all([watchDatabase(parts, migrations), options.background?.(parts, health.stopping)]),
   );
 }
-
-const root = new URL('../../../', import.meta.url);
 
 async function serveUntilStopped(
   server: Server,

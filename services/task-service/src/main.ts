@@ -6,6 +6,7 @@ import { createUserClient, UserDirectory } from './user-client.ts';
 
 await runService({
   name: 'task-service',
+  folder: new URL('../', import.meta.url),
   docs: 'task-manager',
   variables,
   handlers: ({ config, health }) => taskHandlers(health, new UserDirectory(createUserClient(config.USER_SERVICE_URL))),

@@ -3,5 +3,6 @@ import { userHandlers } from './handlers.ts';
 
 await runService({
   name: 'user-service',
+  folder: new URL('../', import.meta.url),
   handlers: ({ health }) => userHandlers(health),
 });
