@@ -17,7 +17,6 @@ import { createService } from './service.ts';
 export interface ServiceOptions<More extends Variables> {
   /** Also the name of its contract in `generated/`, and of its schema. */
   name: string;
-  /** The folder of the service, in `services/`. */
   folder: URL;
   docs?: string;
   variables?: More;

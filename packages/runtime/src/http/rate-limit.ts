@@ -79,12 +79,11 @@ function createCounter({ requests, windowS }: RateLimit, db: Database): (client:
   const countBatched = batched((queryable, clients: string[]) => countRequests(queryable, clients, windowMs));
   const exhausted = new Map<string, number>();
 
+  /** When the map is full, the oldest client is counted in the database again. */
   function remember(client: string, endsMs: number): void {
-    const nowMs = Date.now();
-    if (exhausted.size >= maxExhausted) {
-      for (const [other, endMs] of exhausted) if (endMs <= nowMs) exhausted.delete(other);
-    }
-    if (exhausted.size < maxExhausted) exhausted.set(client, endsMs);
+    const [oldest] = exhausted.keys();
+    if (exhausted.size >= maxExhausted && oldest !== undefined) exhausted.delete(oldest);
+    exhausted.set(client, endsMs);
   }
 
   return async (client) => {
