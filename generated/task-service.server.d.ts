@@ -408,7 +408,7 @@ export interface components {
          *       "items": [
          *         {
          *           "specversion": "1.0",
-         *           "id": "7531-42",
+         *           "id": "751-42",
          *           "source": "/tasks",
          *           "type": "task.created",
          *           "subject": "01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70",
@@ -420,7 +420,7 @@ export interface components {
          *           }
          *         }
          *       ],
-         *       "nextCursor": "7531-42"
+         *       "nextCursor": "751-42"
          *     }
          */
         TaskEventPage: {
@@ -516,12 +516,12 @@ export interface components {
         /**
          * @description The position of the event in the feed. Pass it as `cursor` to read the events that follow. Ids increase along
          *     the feed. Treat them as opaque, because their format may change.
-         * @example 7531-42
+         * @example 751-42
          */
         EventId: string;
         /**
          * @description Pass it as `cursor` to read the events that follow. Null while the feed has no events.
-         * @example 7531-42
+         * @example 751-42
          * @example null
          */
         FeedPosition: string | null;
@@ -813,8 +813,9 @@ export interface components {
         IdempotencyKey: string;
         /**
          * @description The position to read from: the `nextCursor` of the previous page or the id of an event. `latest` starts after the
-         *     newest event. Without a cursor, the feed starts with the oldest event.
-         * @example 7531-42
+         *     newest event. Without a cursor, the feed starts with the oldest event. The service rejects a position that the
+         *     feed has not reached with 400.
+         * @example 751-42
          */
         FeedCursor: string;
         /**
@@ -824,7 +825,7 @@ export interface components {
         Wait: number;
         /**
          * @description The id of the last event received. An `EventSource` sends it on reconnect. It overrides `cursor`.
-         * @example 7531-42
+         * @example 751-42
          */
         LastEventId: string;
         /**
@@ -1093,8 +1094,9 @@ export interface operations {
             query: {
                 /**
                  * @description The position to read from: the `nextCursor` of the previous page or the id of an event. `latest` starts after the
-                 *     newest event. Without a cursor, the feed starts with the oldest event.
-                 * @example 7531-42
+                 *     newest event. Without a cursor, the feed starts with the oldest event. The service rejects a position that the
+                 *     feed has not reached with 400.
+                 * @example 751-42
                  */
                 cursor?: components["parameters"]["FeedCursor"];
                 /**
@@ -1111,7 +1113,7 @@ export interface operations {
             header?: {
                 /**
                  * @description The id of the last event received. An `EventSource` sends it on reconnect. It overrides `cursor`.
-                 * @example 7531-42
+                 * @example 751-42
                  */
                 "Last-Event-ID"?: components["parameters"]["LastEventId"];
                 /**
@@ -1143,9 +1145,9 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["TaskEventPage"];
                     /**
-                     * @example id: 7531-42
+                     * @example id: 751-42
                      *     event: task.created
-                     *     data: {"specversion":"1.0","id":"7531-42","source":"/tasks","type":"task.created","subject":"01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70","time":"2026-11-23T09:30:00.001Z","datacontenttype":"application/json","data":{"id":"01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70","version":1}}
+                     *     data: {"specversion":"1.0","id":"751-42","source":"/tasks","type":"task.created","subject":"01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70","time":"2026-11-23T09:30:00.001Z","datacontenttype":"application/json","data":{"id":"01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70","version":1}}
                      */
                     "text/event-stream": string;
                 };

@@ -388,12 +388,12 @@ export interface components {
         /**
          * @description The position of the event in the feed. Pass it as `cursor` to read the events that follow. Ids increase along
          *     the feed. Treat them as opaque, because their format may change.
-         * @example 7531-42
+         * @example 751-42
          */
         EventId: string;
         /**
          * @description Pass it as `cursor` to read the events that follow. Null while the feed has no events.
-         * @example 7531-42
+         * @example 751-42
          * @example null
          */
         FeedPosition: string | null;
@@ -685,8 +685,9 @@ export interface components {
         IfNoneMatch: string;
         /**
          * @description The position to read from: the `nextCursor` of the previous page or the id of an event. `latest` starts after the
-         *     newest event. Without a cursor, the feed starts with the oldest event.
-         * @example 7531-42
+         *     newest event. Without a cursor, the feed starts with the oldest event. The service rejects a position that the
+         *     feed has not reached with 400.
+         * @example 751-42
          */
         FeedCursor: string;
         /**
@@ -696,7 +697,7 @@ export interface components {
         Wait: number;
         /**
          * @description The id of the last event received. An `EventSource` sends it on reconnect. It overrides `cursor`.
-         * @example 7531-42
+         * @example 751-42
          */
         LastEventId: string;
         /**
@@ -884,8 +885,9 @@ export interface operations {
             query: {
                 /**
                  * @description The position to read from: the `nextCursor` of the previous page or the id of an event. `latest` starts after the
-                 *     newest event. Without a cursor, the feed starts with the oldest event.
-                 * @example 7531-42
+                 *     newest event. Without a cursor, the feed starts with the oldest event. The service rejects a position that the
+                 *     feed has not reached with 400.
+                 * @example 751-42
                  */
                 cursor?: components["parameters"]["FeedCursor"];
                 /**
@@ -902,7 +904,7 @@ export interface operations {
             header?: {
                 /**
                  * @description The id of the last event received. An `EventSource` sends it on reconnect. It overrides `cursor`.
-                 * @example 7531-42
+                 * @example 751-42
                  */
                 "Last-Event-ID"?: components["parameters"]["LastEventId"];
                 /**

@@ -64,7 +64,7 @@ async function withClient<Result>(config: Config, run: (client: pg.Client) => Pr
   return run(client).finally(() => client.end());
 }
 
-/** Columns, constraints and indexes, in PostgreSQL's own words. */
+/** Columns, constraints, indexes and functions, in PostgreSQL's own words. */
 async function describeSchema(config: Config, schema: string): Promise<object[]> {
   return withClient(config, async (client) => {
     const { rows } = await client.query<object>(
@@ -75,6 +75,8 @@ async function describeSchema(config: Config, schema: string): Promise<object[]>
        from pg_constraint where connamespace = $1::regnamespace
        union all
        select tablename, indexname, indexdef from pg_indexes where schemaname = $1
+       union all
+       select '', proname, pg_get_functiondef(oid) from pg_proc where pronamespace = $1::regnamespace
        order by 1, 2, 3`,
       [schema],
     );

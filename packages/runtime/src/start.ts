@@ -10,7 +10,8 @@ import { Health } from './http/health.ts';
 import { createLogger, type Logger } from './http/log.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
 import { socketsOf } from './http/server.ts';
-import { connectionOf, Database, serverLimits } from './postgres/database.ts';
+import { connectionOf, Database, serverLimits, timeoutMs } from './postgres/database.ts';
+import { openEpoch } from './postgres/epoch.ts';
 import { migrate, MigratedPast, runtimeMigrations, type Migrations } from './postgres/migrate.ts';
 import { createService } from './service.ts';
 
@@ -131,6 +132,7 @@ async function watchDatabase(
       await client.connect();
       while (!isAborted(signal)) {
         for (const each of migrations) await migrate(client, each, logger);
+        await openEpoch(client, db.schema, timeoutMs);
         db.isMigrated = true;
         if (!isAborted(signal) && health.reason !== undefined) {
           health.reason = undefined;

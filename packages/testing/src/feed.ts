@@ -261,7 +261,18 @@ export function testFeed(subject: Subject): void {
         const errors = expect.arrayContaining([expect.objectContaining({ pointer: '/headers/last-event-id' })]);
         expect({ id, status, errors: body.errors }).toMatchObject({ status: 400, errors });
       }
-      expect(await read('cursor=999999999999999999-999999999999999999')).toMatchObject({ items: [] });
+    });
+
+    it('returns 400 when the feed has not reached the position', async () => {
+      const position = '999999999999999999-999999999999999999';
+      for (const [pointer, query, headers] of [
+        ['/query/cursor', `?cursor=${position}`, {}],
+        ['/query/cursor', `?cursor=${position}`, { Accept: 'text/event-stream' }],
+        ['/headers/last-event-id', '?cursor=0-0', { 'Last-Event-ID': position }],
+      ] as const) {
+        const { status, body } = await send(feedUrl + query, 'GET', headers);
+        expect({ status, errors: body.errors }).toMatchObject({ status: 400, errors: [{ pointer, code: 'cursor' }] });
+      }
     });
   });
 

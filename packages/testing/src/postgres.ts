@@ -1,7 +1,9 @@
 /** A PostgreSQL for one test file that can be stopped, killed, paused, and restarted on the same data and port. */
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import pg from 'pg';
 import { startPostgres, type Postgres } from '@task-manager/dev/embedded-postgres';
 import { until } from './until.ts';
@@ -47,6 +49,20 @@ export class TestPostgres {
     this.#server = await startPostgres({ dataDir: this.#dataDir, port: this.port });
   }
 
+  /** Copies the data of the stopped server. */
+  async backUp(): Promise<void> {
+    await promisify(execFile)('cp', ['-a', this.#server.dataDir, this.#backup]);
+  }
+
+  /** Starts the stopped server on the copy, as a standby that is promoted: the commits since then are lost. */
+  async failOver(): Promise<void> {
+    await rm(this.#server.dataDir, { recursive: true });
+    await promisify(execFile)('cp', ['-a', this.#backup, this.#server.dataDir]);
+    await writeFile(join(this.#server.dataDir, 'standby.signal'), '');
+    await this.restart();
+    await this.query('select pg_promote()');
+  }
+
   /** Freezes every process, as a machine that has run out of memory does. */
   async pause(): Promise<void> {
     this.#paused = await this.#pids();
@@ -78,6 +94,10 @@ export class TestPostgres {
     this.resume();
     await this.#server.stop();
     await rm(this.#dataDir, { recursive: true, force: true });
+  }
+
+  get #backup(): string {
+    return join(this.#dataDir, 'backup');
   }
 
   get #superuser() {

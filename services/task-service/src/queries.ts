@@ -144,7 +144,7 @@ async function updateTasks(
                completed_at = case coalesce(changes ->> 'status', status) when 'done' then coalesce(completed_at, now()) end,
                updated_at = greatest(now(), updated_at),
                version = version + 1,
-               event_transaction_id = greatest(pg_current_xact_id(), event_transaction_id)
+               event_transaction_id = greatest(task_service.with_epoch(pg_current_xact_id()), event_transaction_id)
              from edit
              where id = any ($3::uuid[]) and id = "taskId" and id in (select "taskId" from free)
                and (versions is null or version::text = any (versions))
@@ -184,7 +184,7 @@ export async function deleteTask(
     text: `with task as (
              delete from task_service.tasks
              where id = $1 and ($2::text[] is null or version::text = any ($2))
-             returning id, version, greatest(pg_current_xact_id(), event_transaction_id) as event_transaction_id
+             returning id, version, greatest(task_service.with_epoch(pg_current_xact_id()), event_transaction_id) as event_transaction_id
            ),
            event as (
              insert into task_service.events (transaction_id, type, subject, version)
@@ -271,7 +271,7 @@ async function unassignBatch(db: Queryable, userIds: string[]): Promise<number> 
     text: `with task as (
              update task_service.tasks
              set assignee_id = null, updated_at = greatest(now(), updated_at), version = version + 1,
-               event_transaction_id = greatest(pg_current_xact_id(), event_transaction_id)
+               event_transaction_id = greatest(task_service.with_epoch(pg_current_xact_id()), event_transaction_id)
              where id in (select id from task_service.tasks where assignee_id = any ($1::uuid[]) limit 500 for update)
              returning id, version, event_transaction_id
            )

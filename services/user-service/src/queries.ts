@@ -62,7 +62,7 @@ export async function updateUser(
                  email = coalesce($3, email),
                  updated_at = greatest(now(), updated_at),
                  version = version + 1,
-                 event_transaction_id = greatest(pg_current_xact_id(), event_transaction_id)
+                 event_transaction_id = greatest(user_service.with_epoch(pg_current_xact_id()), event_transaction_id)
                where id = $1 and ($4::text[] is null or version::text = any ($4))
                returning *
              ),
@@ -100,7 +100,7 @@ export async function deleteUser(
     text: `with "user" as (
              delete from user_service.users
              where id = $1 and ($2::text[] is null or version::text = any ($2))
-             returning id, version, greatest(pg_current_xact_id(), event_transaction_id) as event_transaction_id
+             returning id, version, greatest(user_service.with_epoch(pg_current_xact_id()), event_transaction_id) as event_transaction_id
            ),
            event as (
              insert into user_service.events (transaction_id, type, subject, version)

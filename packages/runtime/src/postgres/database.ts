@@ -3,6 +3,7 @@ import pg from 'pg';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import { overloaded } from '../errors.ts';
+import { openEpoch } from './epoch.ts';
 
 export interface Statement {
   /** The name of the prepared statement. Without one, PostgreSQL plans each execution for its values. */
@@ -34,7 +35,17 @@ export class Database implements Queryable {
 
   constructor(config: Config, schema: string, logger: Logger) {
     this.schema = schema;
-    this.pool = new pg.Pool({ ...connectionOf(config), ...serverLimits, max: 10, idleTimeoutMillis: 0 });
+    this.pool = new pg.Pool({
+      ...connectionOf(config),
+      ...serverLimits,
+      max: 10,
+      idleTimeoutMillis: 0,
+      verify(client, done) {
+        openEpoch(client, schema, timeoutMs).then(() => {
+          done();
+        }, done);
+      },
+    });
     // The pool replaces a lost idle connection. Without a listener the event would end the process.
     this.pool.on('error', (error) => {
       logger.debug({ err: error }, 'an idle connection was lost');

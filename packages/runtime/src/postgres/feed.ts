@@ -1,5 +1,6 @@
 /** The event feed: every change once, in order. The statement of a change also inserts its event (decision 006). */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { InvalidRequest } from '../errors.ts';
 import type { Queryable } from './database.ts';
 
 /** An event (CloudEvents 1.0.2) of one of the `Type`s that `source` publishes. */
@@ -51,9 +52,13 @@ export function feedHandler<const Source extends string, Type extends string>(so
     const { query, headers, accept, db, signal } = request;
     const { cursor, limit, wait } = query;
     const after = await positionOf(db, headers['Last-Event-ID'] ?? cursor);
-    if (accept === 'text/event-stream') return { status: 200 as const, stream: readStream(request, signal, after) };
+    if (accept === 'text/event-stream') {
+      await checkReached(request, after);
+      return { status: 200 as const, stream: readStream(request, signal, after) };
+    }
     const deadline = Date.now() + wait * 1000;
     let page = await readPage(db, after, limit);
+    if (page.items.length === 0) await checkReached(request, after);
     while (page.items.length === 0 && Date.now() < deadline && !signal.aborted) {
       await poller.wait(request, after, deadline - Date.now(), signal);
       page = await readPage(request.db, after, limit);
@@ -66,6 +71,18 @@ const start = '0-0';
 
 async function positionOf(db: Queryable, cursor: string | undefined): Promise<string> {
   return cursor === 'latest' ? await findLatest(db) : (cursor ?? start);
+}
+
+/** Rejects a position that the feed has not reached. Reading from it would silently skip the events up to it. */
+async function checkReached({ db, headers }: FeedRequest, position: string): Promise<void> {
+  const [row] = await db.query<{ reached: boolean }>({
+    name: 'find-reached',
+    text: `select $1::text::xid8 < ${horizon(db)} as reached`,
+    values: [position.split('-')[0]],
+  });
+  if (row?.reached) return;
+  const pointer = headers['Last-Event-ID'] === undefined ? '/query/cursor' : '/headers/last-event-id';
+  throw new InvalidRequest([{ pointer, detail: 'is not a position that this feed has reached', code: 'cursor' }]);
 }
 
 /** Polls the database once in a while for all requests that wait for events. */
@@ -117,8 +134,8 @@ interface EventRow {
   time: string;
 }
 
-/** Hides events of transactions that may still be running, and later ones: a running transaction could add events before. */
-const settled = 'transaction_id < pg_snapshot_xmin(pg_current_snapshot())';
+/** Events are read up to the oldest running transaction, which could still add events before later ones. */
+const horizon = ({ schema }: Queryable) => `${schema}.with_epoch(pg_snapshot_xmin(pg_current_snapshot()))`;
 const id = `transaction_id::text || '-' || position::text as id`;
 
 async function findEvents(db: Queryable, after: string, limit: number): Promise<EventRow[]> {
@@ -126,7 +143,7 @@ async function findEvents(db: Queryable, after: string, limit: number): Promise<
     name: 'find-events',
     text: `select ${id}, type, subject, version, time
            from ${db.schema}.events
-           where (transaction_id, position) > ($1::text::xid8, $2::bigint) and ${settled}
+           where (transaction_id, position) > ($1::text::xid8, $2::bigint) and transaction_id < ${horizon(db)}
            order by transaction_id, position
            limit $3`,
     values: [...after.split('-'), limit],
@@ -138,7 +155,7 @@ async function findLatest(db: Queryable): Promise<string> {
     name: 'find-latest-event',
     text: `select ${id}
            from ${db.schema}.events
-           where ${settled}
+           where transaction_id < ${horizon(db)}
            order by transaction_id desc, position desc
            limit 1`,
   });
