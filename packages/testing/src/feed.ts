@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { connectionOf } from '@task-manager/runtime/postgres/database';
+import { connectionOf, type Database } from '@task-manager/runtime/postgres/database';
 import pg from 'pg';
 import { serve, type TestService } from './harness.ts';
 import { unknownId, type TestResponse, json, newBodies, open, send, type Subject } from './subject.ts';
@@ -289,10 +289,11 @@ export function testFeed(subject: Subject): void {
       }
     });
 
-    it('starts with the reconnection time', async () => {
+    it('starts with a random reconnection time and its position, so that an EventSource misses nothing', async () => {
+      const cursor = await latestCursor();
       const stream = await open(`${feedUrl}?cursor=latest`, 'GET', { Accept: 'text/event-stream' });
       const [first] = (await once(stream, 'data')) as [Buffer];
-      expect(first.toString()).toBe('retry: 1000\n\n');
+      expect(first.toString()).toMatch(new RegExp(`^retry: [12]\\d{3}\nid: ${cursor}\n\n$`));
       // An endless response leaves no next request on the connection.
       expect(stream.headers).toMatchObject({ 'content-type': 'text/event-stream; charset=utf-8', connection: 'close' });
       stream.destroy();
@@ -317,6 +318,47 @@ export function testFeed(subject: Subject): void {
       const versions: number[] = [];
       while (versions.length < 250) versions.push((await stream.next()).data.version);
       expect(versions).toEqual(Array.from({ length: 250 }, (_, index) => index + 1));
+      stream.close();
+    });
+
+    it('reaches more clients than the database has connections, with one query for all of them', async () => {
+      const crowded = await serve(name, subject.handlers);
+      const url = `${crowded.url}${prefix}${list}/feed`;
+      try {
+        const streams = [];
+        while (streams.length < 400) {
+          const more = Array.from({ length: 40 }, () => openStream(`${url}?cursor=latest`));
+          streams.push(...(await Promise.all(more)));
+        }
+        const queries = countQueries(crowded.db);
+        const ids = [];
+        for (let count = 0; count < 3; count++) {
+          const { body } = await send(crowded.url + prefix + create, 'POST', json, JSON.stringify(newBody()));
+          ids.push(body.id);
+        }
+        for (const stream of streams) {
+          expect([(await stream.next()).subject, (await stream.next()).subject, (await stream.next()).subject]).toEqual(
+            ids,
+          );
+          stream.close();
+        }
+        const elapsedMs = performance.now() - queries.startedAt;
+        expect(queries.count).toBeLessThanOrEqual(elapsedMs / 100 + 2);
+      } finally {
+        await crowded.stop();
+      }
+    });
+
+    it('waits while every connection of the pool is in use', async () => {
+      const stream = await openStream(`${feedUrl}?cursor=latest`);
+      const clients = await Promise.all(Array.from({ length: 10 }, () => service.db.pool.connect()));
+      await clients[0]?.query(`insert into ${schema}.events (type, subject, version) values ($1, $2, 1)`, [
+        events.changed,
+        unknownId,
+      ]);
+      await sleep(1500);
+      for (const client of clients) client.release();
+      expect((await stream.next()).subject).toBe(unknownId);
       stream.close();
     });
 
@@ -348,6 +390,22 @@ export function testFeed(subject: Subject): void {
     });
   });
 
+  /** Counts the queries that read events. */
+  function countQueries(db: Database) {
+    const queries = { count: 0, startedAt: performance.now() };
+    const begin = db.session.bind(db);
+    db.session = (...parameters) => {
+      const session = begin(...parameters);
+      const query = session.query.bind(session);
+      session.query = (statement) => {
+        if (statement.name === 'find-events') queries.count += 1;
+        return query(statement);
+      };
+      return session;
+    };
+    return queries;
+  }
+
   /** Opens an event stream, as EventSource does. */
   async function openStream(url: string, headers: Record<string, string> = {}) {
     const response = await open(url, 'GET', { Accept: 'text/event-stream', ...headers });
@@ -368,7 +426,7 @@ export function testFeed(subject: Subject): void {
       async next(): Promise<Event> {
         for (;;) {
           const [, whole, id, type, data = ''] =
-            /^((?:retry: \d+\n\n|:\n\n)*id: (.*)\nevent: (.*)\ndata: (.*)\n\n)/.exec(received) ?? [];
+            /^((?:retry: \d+\nid: .*\n\n)?id: (.*)\nevent: (.*)\ndata: (.*)\n\n)/.exec(received) ?? [];
           if (whole !== undefined) {
             received = received.slice(whole.length);
             const event = JSON.parse(data) as Event;

@@ -42,7 +42,7 @@ export interface HandlerResult {
   headers?: Record<string, string>;
   body?: unknown;
   problem?: ProblemDetails;
-  stream?: AsyncIterable<string>;
+  stream?: AsyncIterable<string | Uint8Array>;
 }
 
 /** The part of a problem that a handler knows; the runtime adds the rest. */
@@ -64,7 +64,7 @@ type Content<Response> = Response extends { content: infer Media }
       [Type in keyof Media]: Type extends 'application/problem+json'
         ? { problem: ProblemDetails }
         : Type extends 'text/event-stream'
-          ? { body?: never; stream: AsyncIterable<string> }
+          ? { body?: never; stream: AsyncIterable<string | Uint8Array> }
           : { body: Media[Type]; stream?: never };
     }[keyof Media]
   : { body?: never };

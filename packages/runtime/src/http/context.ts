@@ -15,6 +15,8 @@ export interface Context {
   operation: Operation | undefined;
   /** HEAD is handled as GET without the body (RFC 9110 §9.3.2). */
   isHead: boolean;
+  /** The client whose requests are counted; undefined without a rate limit. */
+  client: string | undefined;
   params: Record<string, string> | undefined;
   accept: string | undefined;
   /** The request body, where the fast path has read it already. */
@@ -38,7 +40,7 @@ export interface Reply {
   status: number;
   headers: string[];
   body?: string | Buffer;
-  stream?: AsyncIterable<string>;
+  stream?: AsyncIterable<string | Uint8Array>;
 }
 
 export type Listener = (req: IncomingMessage, res: ServerResponse) => void;
@@ -85,6 +87,7 @@ function createContext(req: IncomingMessage, findRoute: Router): Context {
     route: findRoute(pathOf(url)),
     operation: undefined,
     isHead: false,
+    client: undefined,
     params: undefined,
     accept: undefined,
     bytes: undefined,

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Contract, Operation } from '../contract/document.ts';
 import type { HandlerResult } from '../contract/handlers.ts';
 import { Database, type Queryable } from '../postgres/database.ts';
-import type { Result, ValidRequest } from './context.ts';
+import { contextOf, type Result, type ValidRequest } from './context.ts';
 import { runOnce } from './idempotency.ts';
 import type { Load } from './load-shedding.ts';
 
@@ -29,6 +29,7 @@ export function createDispatch({ contract, handlers, db, stopping, load }: Dispa
     const run = (queryable: Database | Queryable) => handle(new HandlerRequest(request, queryable, res, stopping));
     const key = request.headers['Idempotency-Key'];
     const cost = streams.has(operation) ? 0 : 1;
+    if (cost === 0) load.addFollower(contextOf(res).client, res);
     load.running += cost;
     try {
       return await (key === undefined ? run(db) : runOnce(db, { key, operationId, body: request.body }, run));

@@ -1,6 +1,6 @@
 /** Load shedding: how much work may be in progress at once, and how the rest is rejected (decision 015). */
 import type { ServerResponse } from 'node:http';
-import { overloaded } from '../errors.ts';
+import { HttpError, overloaded } from '../errors.ts';
 import { maxBatchSize } from '../postgres/batch.ts';
 import type { Database } from '../postgres/database.ts';
 import { contextOf, type Reject, type Stage } from './context.ts';
@@ -10,11 +10,37 @@ import type { RequestLog } from './log.ts';
 // Not lower: rejecting a request costs as much as serving one of a batch. database.ts bounds those that need a connection.
 const maxRunning = 8 * maxBatchSize;
 const maxBodyBytes = 64 * 1_048_576;
+const maxFollowers = 5000;
+const maxFollowersOfClient = 500;
 
 export class Load {
   /** Handlers that are running, except event streams and long polls. */
   running = 0;
   bodyBytes = 0;
+  /** Event streams and long polls, by client where clients are known. */
+  readonly #followers = new Map<string | undefined, number>();
+  #followerCount = 0;
+
+  /**
+   * Counts a request that may wait for events, until its response ends.
+   * @throws `overloaded` when there are too many; {HttpError} 429 when too many are of one client.
+   */
+  addFollower(client: string | undefined, res: ServerResponse): void {
+    const ofClient = this.#followers.get(client) ?? 0;
+    if (this.#followerCount >= maxFollowers) throw overloaded;
+    if (client !== undefined && ofClient >= maxFollowersOfClient) {
+      res.setHeader('Retry-After', 1);
+      throw new HttpError(429, `A client may follow a feed with ${maxFollowersOfClient} requests at once.`);
+    }
+    this.#followerCount += 1;
+    this.#followers.set(client, ofClient + 1);
+    res.once('close', () => {
+      this.#followerCount -= 1;
+      const left = (this.#followers.get(client) ?? 1) - 1;
+      if (left > 0) this.#followers.set(client, left);
+      else this.#followers.delete(client);
+    });
+  }
 
   get isFull(): boolean {
     return this.running >= maxRunning;

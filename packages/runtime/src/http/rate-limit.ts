@@ -29,6 +29,7 @@ export function limitRate(limit: RateLimit, db: Database, reject: Reject): Stage
     client: string,
     next: () => void,
   ): Promise<void> {
+    contextOf(res).client = client;
     const quota = await count(client);
     if (res.destroyed) return;
     const error = quota instanceof Error ? countError(res, quota) : applyQuota(res, quota);

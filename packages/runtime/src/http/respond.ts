@@ -78,7 +78,8 @@ export function createResponder({ contract, stopping, commonHeaders, findViolati
         ? problem(res, result.status, result.problem)
         : successReply(contract, req, context, result);
       if (!sendValidated(res, reply) || !reply.stream) return undefined;
-      if (!context.isHead) return pipeline(Readable.from(reply.stream), res).catch(ignoreDisconnect);
+      if (!context.isHead)
+        return pipeline(Readable.from(reply.stream, { objectMode: false }), res).catch(ignoreDisconnect);
       res.end();
     },
 

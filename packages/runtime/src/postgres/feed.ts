@@ -1,7 +1,10 @@
 /** The event feed: every change once, in order. The statement of a change also inserts its event (decision 006). */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { randomInt } from 'node:crypto';
 import { InvalidRequest } from '../errors.ts';
+import { batched, shared } from './batch.ts';
+import type { Page } from './cursor.ts';
 import type { Queryable } from './database.ts';
+import { pageAfter, start, Tail } from './tail.ts';
 
 /** An event (CloudEvents 1.0.2) of one of the `Type`s that `source` publishes. */
 export interface FeedEvent<Source, Type> {
@@ -21,136 +24,150 @@ interface FeedRequest {
   accept: 'application/json' | 'text/event-stream';
   /** Each read starts a new deadline. */
   readonly db: Queryable;
-  signal: AbortSignal;
+  readonly signal: AbortSignal;
 }
 
-const pollIntervalMs = 100;
 const heartbeatMs = 15_000;
 const streamPageSize = 100;
+/** Random, so that clients do not return all at once. */
+const reconnectMs = { min: 1000, max: 3000 };
 
 /** The handler of a feed operation of `source`: pages, long polls and event streams. */
 export function feedHandler<const Source extends string, Type extends string>(source: Source) {
-  const poller = new Poller();
+  type Event = FeedEvent<Source, Type>;
+  const tail = new Tail<Event>();
+  const findPage = batched((db, places: Place[]) => findPages<Source, Type>(db, source, places));
+  const readerOf = (request: FeedRequest) => async (after: string, limit: number) =>
+    (await findPage(request.db, { after, limit })).page;
 
-  async function readPage(db: Queryable, after: string, limit: number) {
-    const items = (await findEvents(db, after, limit)).map((row) => toEvent<Source, Type>(source, row));
-    return { items, nextCursor: items.at(-1)?.id ?? after };
+  async function* readStream(request: FeedRequest, signal: AbortSignal, from: string, first: Page<Event>) {
+    const read = readerOf(request);
+    // An EventSource keeps an id without data, and resumes there even before the first event.
+    yield `retry: ${randomInt(reconnectMs.min, reconnectMs.max)}\nid: ${from}\n\n`;
+    let after = from;
+    let page = first;
+    while (!signal.aborted) {
+      if (page.items.length > 0) {
+        after = page.nextCursor ?? start;
+        yield encode(page);
+      } else {
+        const deadlineMs = performance.now() + heartbeatMs;
+        await tail.wait(after, deadlineMs, signal, read);
+        if (performance.now() >= deadlineMs) yield `id: ${after}\n\n`;
+      }
+      // While the database is unavailable, the stream waits.
+      page = tail.page(after, streamPageSize) ?? (await read(after, streamPageSize).catch(() => pageAfter(after, [])));
+    }
   }
 
-  async function* readStream(request: FeedRequest, signal: AbortSignal, from: string) {
-    yield 'retry: 1000\n\n';
-    let after = from;
-    while (!signal.aborted) {
-      const { items, nextCursor } = await readPage(request.db, after, streamPageSize);
-      for (const event of items) yield `id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
-      after = nextCursor;
-      if (items.length < streamPageSize && !(await poller.wait(request, after, heartbeatMs, signal))) yield ':\n\n';
+  async function waitForPage(request: FeedRequest, after: string): Promise<Page<Event>> {
+    const { query, signal } = request;
+    const read = readerOf(request);
+    const deadlineMs = performance.now() + query.wait * 1000;
+    for (;;) {
+      await tail.wait(after, deadlineMs, signal, read);
+      const page = tail.page(after, query.limit) ?? (await read(after, query.limit));
+      if (page.items.length > 0 || signal.aborted || performance.now() >= deadlineMs) return page;
     }
   }
 
   return async (request: FeedRequest) => {
-    const { query, headers, accept, db, signal } = request;
-    const { cursor, limit, wait } = query;
-    const after = await positionOf(db, headers['Last-Event-ID'] ?? cursor);
-    if (accept === 'text/event-stream') {
-      await checkReached(request, after);
-      return { status: 200 as const, stream: readStream(request, signal, after) };
-    }
-    const deadline = Date.now() + wait * 1000;
-    let page = await readPage(db, after, limit);
-    if (page.items.length === 0) await checkReached(request, after);
-    while (page.items.length === 0 && Date.now() < deadline && !signal.aborted) {
-      await poller.wait(request, after, deadline - Date.now(), signal);
-      page = await readPage(request.db, after, limit);
-    }
-    return { status: 200 as const, body: { ...page, nextCursor: page.nextCursor === start ? null : page.nextCursor } };
+    const { query, headers, accept, db } = request;
+    const position = headers['Last-Event-ID'] ?? query.cursor ?? start;
+    const after = position === 'latest' ? await findLatest(db, undefined) : position;
+    const isStream = accept === 'text/event-stream';
+    const { page, isReached } = await findPage(db, { after, limit: isStream ? streamPageSize : query.limit });
+    if (!isReached) throw notReached(headers);
+    if (isStream) return { status: 200 as const, stream: readStream(request, request.signal, after, page) };
+    const isDone = page.items.length > 0 || query.wait === 0;
+    return { status: 200 as const, body: isDone ? page : await waitForPage(request, after) };
   };
 }
 
-const start = '0-0';
-
-async function positionOf(db: Queryable, cursor: string | undefined): Promise<string> {
-  return cursor === 'latest' ? await findLatest(db) : (cursor ?? start);
+/** A position that the feed has not reached: from there, its events up to it would be skipped. */
+function notReached({ 'Last-Event-ID': lastEventId }: FeedRequest['headers']): InvalidRequest {
+  const pointer = lastEventId === undefined ? '/query/cursor' : '/headers/last-event-id';
+  return new InvalidRequest([{ pointer, detail: 'is not a position that this feed has reached', code: 'cursor' }]);
 }
 
-/** Rejects a position that the feed has not reached. Reading from it would silently skip the events up to it. */
-async function checkReached({ db, headers }: FeedRequest, position: string): Promise<void> {
-  const [row] = await db.query<{ reached: boolean }>({
-    name: 'find-reached',
-    text: `select $1::text::xid8 < ${horizon(db)} as reached`,
-    values: [position.split('-')[0]],
-  });
-  if (row?.reached) return;
-  const pointer = headers['Last-Event-ID'] === undefined ? '/query/cursor' : '/headers/last-event-id';
-  throw new InvalidRequest([{ pointer, detail: 'is not a position that this feed has reached', code: 'cursor' }]);
-}
+const encoded = new WeakMap<object, Buffer>();
 
-/** Polls the database once in a while for all requests that wait for events. */
-class Poller {
-  readonly #waiting = new Set<{ after: string; wake: AbortController }>();
-  #isPolling = false;
-
-  /** Resolves to true when there may be an event after this position, or at the signal; to false after the timeout. */
-  async wait(request: FeedRequest, after: string, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
-    const waiter = { after, wake: new AbortController() };
-    this.#waiting.add(waiter);
-    if (!this.#isPolling) void this.#poll(request);
-    const wake = () => {
-      waiter.wake.abort();
-    };
-    signal.addEventListener('abort', wake);
-    if (signal.aborted) wake();
-    // AbortSignal.timeout() inside AbortSignal.any() may be garbage-collected before it fires (nodejs/node#57736).
-    await sleep(timeoutMs, undefined, { signal: waiter.wake.signal }).catch(() => undefined);
-    signal.removeEventListener('abort', wake);
-    this.#waiting.delete(waiter);
-    return waiter.wake.signal.aborted;
+/** The page as an event stream, encoded once for all clients that share it. */
+function encode<Source, Type extends string>(page: Page<FeedEvent<Source, Type>>): Buffer {
+  let bytes = encoded.get(page);
+  if (!bytes) {
+    const text = page.items.map((event) => `id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
+    encoded.set(page, (bytes = Buffer.from(text.join(''))));
   }
-
-  async #poll(request: FeedRequest): Promise<void> {
-    this.#isPolling = true;
-    while (this.#waiting.size > 0) {
-      const latest = await findLatest(request.db).catch(() => undefined);
-      for (const { after, wake } of this.#waiting) {
-        if (latest === undefined || isAfter(latest, after)) wake.abort();
-      }
-      await sleep(pollIntervalMs);
-    }
-    this.#isPolling = false;
-  }
+  return bytes;
 }
 
-function isAfter(one: string, other: string): boolean {
-  const [transaction = 0n, position = 0n] = one.split('-').map(BigInt);
-  const [otherTransaction = 0n, otherPosition = 0n] = other.split('-').map(BigInt);
-  return transaction > otherTransaction || (transaction === otherTransaction && position > otherPosition);
+interface Place {
+  after: string;
+  limit: number;
+}
+
+interface FoundPage<Event> {
+  page: Page<Event>;
+  /** Whether the feed has reached the place. */
+  isReached: boolean;
 }
 
 interface EventRow {
-  id: string;
+  place: string;
+  isReached: boolean;
+  /** Null when there is no event after the place. */
+  id: string | null;
   type: string;
   subject: string;
   version: number;
   time: string;
 }
 
-/** Events are read up to the oldest running transaction, which could still add events before later ones. */
-const horizon = ({ schema }: Queryable) => `${schema}.with_epoch(pg_snapshot_xmin(pg_current_snapshot()))`;
 const id = `transaction_id::text || '-' || position::text as id`;
 
-async function findEvents(db: Queryable, after: string, limit: number): Promise<EventRow[]> {
-  return db.query<EventRow>({
+/** Events are read up to the oldest running transaction, which could still add events before later ones. */
+const horizon = ({ schema }: Queryable) => `${schema}.with_epoch(pg_snapshot_xmin(pg_current_snapshot()))`;
+
+/** The pages after these places, in order. Equal places get the same page. */
+async function findPages<Source, Type>(
+  db: Queryable,
+  source: Source,
+  places: Place[],
+): Promise<FoundPage<FeedEvent<Source, Type>>[]> {
+  const groups = new Map(places.map((place) => [keyOf(place), [] as EventRow[]]));
+  const keys = [...groups.keys()];
+  const parts = keys.map((key) => key.split(/[- ]/));
+  const rows = await db.query<EventRow>({
     name: 'find-events',
-    text: `select ${id}, type, subject, version, time
-           from ${db.schema}.events
-           where (transaction_id, position) > ($1::text::xid8, $2::bigint) and transaction_id < ${horizon(db)}
-           order by transaction_id, position
-           limit $3`,
-    values: [...after.split('-'), limit],
+    text: `select place, given.transaction_id < ${horizon(db)} as "isReached", id, type, subject, version, time
+           from unnest($1::text[], $2::text[]::xid8[], $3::bigint[], $4::integer[])
+             as given (place, transaction_id, position, size)
+           left join lateral (
+             select ${id}, type, subject, version, time, transaction_id, position
+             from ${db.schema}.events
+             where (transaction_id, position) > (given.transaction_id, given.position) and transaction_id < ${horizon(db)}
+             order by transaction_id, position
+             limit size
+           ) as event on true
+           order by event.transaction_id, event.position`,
+    values: [keys, ...[0, 1, 2].map((index) => parts.map((part) => part[index]))],
   });
+  for (const row of rows) groups.get(row.place)?.push(row);
+  const pages = new Map([...groups].map(([key, group]) => [key, toFoundPage<Source, Type>(source, key, group)]));
+  return places.map((place) => pages.get(keyOf(place)) as FoundPage<FeedEvent<Source, Type>>);
 }
 
-async function findLatest(db: Queryable): Promise<string> {
+function toFoundPage<Source, Type>(source: Source, key: string, rows: EventRow[]): FoundPage<FeedEvent<Source, Type>> {
+  const items = rows.filter(({ id }) => id !== null).map((row) => toEvent<Source, Type>(source, row));
+  return { page: pageAfter(key.split(' ')[0] as string, items), isReached: rows[0]?.isReached === true };
+}
+
+function keyOf({ after, limit }: Place): string {
+  return `${after} ${limit}`;
+}
+
+const findLatest = shared<undefined, string>(async (db) => {
   const [latest] = await db.query<{ id: string }>({
     name: 'find-latest-event',
     text: `select ${id}
@@ -160,7 +177,7 @@ async function findLatest(db: Queryable): Promise<string> {
            limit 1`,
   });
   return latest?.id ?? start;
-}
+});
 
 function toEvent<Source, Type>(
   source: Source,
@@ -168,7 +185,7 @@ function toEvent<Source, Type>(
 ): FeedEvent<Source, Type> {
   return {
     specversion: '1.0',
-    id,
+    id: id as string,
     source,
     type: type as Type,
     subject,
