@@ -1,7 +1,7 @@
 /**
  * `npm run scorecard [-- --write] [-- --overload SECONDS]`: how the running system treats invalid input, slow clients,
- * stops, faults of its database, and twice the load that it can serve: a table of measured values and targets. It starts
- * a system of its own and takes about five minutes. `--overload 600` measures overload for ten minutes instead of one,
+ * followers of a feed, stops, faults of its database, and twice the load that it can serve: a table of measured values and
+ * targets. It starts a system of its own and takes about six minutes. `--overload 600` measures overload for ten minutes instead of one,
  * and takes 26. `--write` puts the table into README.md. Exits with 1 when a target is missed.
  */
 import { cpus } from 'node:os';
@@ -11,12 +11,14 @@ import { SystemUnderTest } from '@task-manager/testing/system-under-test';
 import { alignedTable, writeTable } from '@task-manager/testing/tables';
 import { measureFaults } from './faults.ts';
 import { isMet, rowsOf, type Figure } from './figures.ts';
+import { measureFollowers } from './followers.ts';
 import { measureGracefulStop } from './graceful-stop.ts';
 import { measureInvalidInput } from './invalid-input.ts';
 import { measureOverload } from './overload.ts';
 import { measureSlowClients } from './slow-clients.ts';
 
 const maxDetailsShown = 6;
+const followSeconds = 60;
 const { values } = parseArgs({ options: { write: { type: 'boolean' }, overload: { type: 'string', default: '60' } } });
 const print = console.error;
 
@@ -31,6 +33,8 @@ await runToEnd('npm run scorecard', async (stopped) => {
     figures.push(...(await measureInvalidInput([system.url, replicaUrl])));
     print('Slow clients …');
     figures.push(...(await measureSlowClients(replicaUrl)));
+    print('Followers of a feed …');
+    figures.push(...(await measureFollowers(replicaUrl, followSeconds)));
     print('SIGTERM under load …');
     figures.push(...(await measureGracefulStop(system, stopped)));
     figures.push(...(await measureFaults(system, stopped, print)));
