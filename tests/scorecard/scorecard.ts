@@ -1,8 +1,8 @@
 /**
  * `npm run scorecard [-- --write] [-- --overload SECONDS]`: how the running system treats invalid input, slow clients,
- * followers of a feed, stops, faults of its database, and twice the load that it can serve: a table of measured values and
- * targets. It starts a system of its own and takes about six minutes. `--overload 600` measures overload for ten minutes instead of one,
- * and takes 26. `--write` puts the table into README.md. Exits with 1 when a target is missed.
+ * followers of a feed, stops, faults of its database, and twice the load that it can serve: a table of measured values
+ * and targets. It starts a system of its own and takes about six minutes. `--overload 600` measures overload for ten
+ * minutes instead of one, and takes 26. `--write` puts the table into README.md. Exits with 1 when a target is missed.
  */
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
