@@ -128,10 +128,14 @@ async function openDatabase({ host, port, user, password }: Postgres): Promise<p
 /** Creates the tasks that are read and changed. Resolves with their ids. */
 async function prepareTasks(db: pg.Client): Promise<string[]> {
   const { rows } = await db.query<{ id: string }>(
-    `insert into task_service.tasks (id, title, description, created_at, updated_at)
-     select id, 'Prepared ' || number, 'Something that has to be done before the end of the week.',
-       uuid_extract_timestamp(id), uuid_extract_timestamp(id)
-     from (select number, uuidv7((number - $1) * interval '1 minute') as id from generate_series(1, $1::int) as number)
+    `insert into task_service.tasks (id, title, description, created_at, updated_at, search)
+     select id, title, description, uuid_extract_timestamp(id), uuid_extract_timestamp(id),
+       to_tsvector('simple', title || ' ' || description)
+     from (
+       select uuidv7((number - $1) * interval '1 minute') as id, 'Prepared ' || number as title,
+         'Something that has to be done before the end of the week.' as description
+       from generate_series(1, $1::int) as number
+     )
      returning id`,
     [preparedTasks],
   );
@@ -296,8 +300,9 @@ async function findPgbench({ host, port }: Postgres): Promise<Pgbench | undefine
   await writeFile(
     script,
     `with task as (
-       insert into task_service.tasks (id, title, description, created_at, updated_at)
-       values (uuidv7(), 'bench pgbench', 'Something that has to be done before the end of the week.', now(), now())
+       insert into task_service.tasks (id, title, description, created_at, updated_at, search)
+       values (uuidv7(), 'bench pgbench', 'Something that has to be done before the end of the week.', now(), now(),
+         to_tsvector('simple', 'bench pgbench Something that has to be done before the end of the week.'))
        returning id, version
      )
      insert into task_service.events (type, subject, version) select 'task.created', id, version from task;\n`,

@@ -180,10 +180,10 @@ async function seed(database: pg.Client, size: number): Promise<void> {
   `);
   await database.query(
     `insert into task_service.tasks (id, title, description, created_at, updated_at, status, completed_at, priority, due_date,
-       assignee_id, labels)
-     select id, title.text, concat_ws(' ', first.text, second.text, third.text, case n % 50000 when 7 then 'rare' end),
-       created_at, case when changed < 0.5 then created_at else updated_at end,
-       status, case status when 'done' then updated_at end, priority, due_date, assignee_id, labels
+       assignee_id, labels, search)
+     select id, title.text, description, created_at, case when changed < 0.5 then created_at else updated_at end,
+       status, case status when 'done' then updated_at end, priority, due_date, assignee_id, labels,
+       to_tsvector('simple', title.text || ' ' || description)
      from (
        select n, id, uuid_extract_timestamp(id) as created_at,
          uuid_extract_timestamp(id) + random() * random() * interval '60 days' as updated_at, random() as changed,
@@ -205,6 +205,8 @@ async function seed(database: pg.Client, size: number): Promise<void> {
      left join sentence as first on first.number = a
      left join sentence as second on second.number = b
      left join sentence as third on third.number = c
+     cross join lateral concat_ws(' ', first.text, second.text, third.text, case n % 50000 when 7 then 'rare' end)
+       as description
      order by id`,
     [size],
   );

@@ -15,6 +15,10 @@ export interface paths {
          *
          *     Changes to other tasks do not affect paging. A task that exists throughout and keeps its sort key appears exactly
          *     once.
+         *
+         *     In `q`, a word is a run of letters and digits, or an emoji. Case and Unicode normalization do not matter.
+         *     Words joined by other characters, such as `PROJ-123` or a URL, match as a phrase. In scripts that are written
+         *     without spaces (Chinese, Japanese, Thai, Lao, Khmer and Burmese), any part of a text matches.
          */
         get: operations["listTasks"];
         put?: never;
@@ -925,8 +929,10 @@ export interface operations {
                  */
                 dueAfter?: components["schemas"]["Day"];
                 /**
-                 * @description Only tasks with all of these words in the title or description. Case does not matter. As in a web search, quotes
-                 *     match a phrase (`"two words"`), `or` matches either word and `-word` excludes a word.
+                 * @description Only tasks with all of these words in the title or description. As in a web search, quotes match a phrase
+                 *     of whole words (`"two words"`), `or` matches either word and `-word` excludes a word. The last word also
+                 *     matches longer words that begin with it, so that a client can search while the user types: `quarterly rev`
+                 *     finds "Quarterly review". In quotes, it matches only the whole word.
                  * @example quarterly review
                  */
                 q?: string;

@@ -33,6 +33,10 @@ export interface paths {
          *     `cursor` set to `nextCursor` and the same filters. With other filters, the service rejects the cursor with 400.
          *
          *     Changes to other users do not affect paging. A user who exists throughout appears exactly once.
+         *
+         *     In `q`, a word is a run of letters and digits, or an emoji. Case and Unicode normalization do not matter.
+         *     Words joined by other characters, such as `PROJ-123` or a URL, match as a phrase. In scripts that are written
+         *     without spaces (Chinese, Japanese, Thai, Lao, Khmer and Burmese), any part of a text matches.
          */
         get: operations["listUsers"];
         put?: never;
@@ -824,8 +828,10 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Only users with all of these words in the name or email address. Case does not matter. As in a web search, quotes
-                 *     match a phrase (`"two words"`), `or` matches either word and `-word` excludes a word.
+                 * @description Only users with all of these words in the name or email address. As in a web search, quotes match a phrase
+                 *     of whole words (`"two words"`), `or` matches either word and `-word` excludes a word. The last word also
+                 *     matches longer words that begin with it, so that a client can search while the user types: `grace hop`
+                 *     finds "Grace Hopper". In quotes, it matches only the whole word.
                  * @example grace hopper
                  */
                 q?: string;

@@ -58,8 +58,10 @@ export async function insertTask(task: NewTask): Promise<Task> {
     name: 'insert-task',
     text: `with task as (
              insert into task_service.tasks
-               (id, title, description, status, priority, due_date, assignee_id, labels, created_at, updated_at, completed_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, case $4 when 'done' then $9::timestamptz end)
+               (id, title, description, status, priority, due_date, assignee_id, labels, created_at, updated_at, completed_at,
+                search)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, case $4 when 'done' then $9::timestamptz end,
+               to_tsvector('simple', $2 || ' ' || $3))
              returning ${columns}
            ),
            event as (
@@ -106,7 +108,8 @@ export async function updateTask(id: string, changes: Partial<NewTask>): Promise
                labels = case when $2 ? 'labels' then array(select jsonb_array_elements_text($2 -> 'labels')) else labels end,
                completed_at = case coalesce($2 ->> 'status', status) when 'done' then coalesce(completed_at, now()) end,
                updated_at = greatest(now(), updated_at),
-               version = version + 1
+               version = version + 1,
+               search = to_tsvector('simple', coalesce($2 ->> 'title', title) || ' ' || coalesce($2 ->> 'description', description))
              where id = $1
              returning ${columns}
            ),

@@ -4,19 +4,32 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { services } from '@task-manager/dev/repository';
 import type { Config } from '@task-manager/runtime/config';
 import { createLogger } from '@task-manager/runtime/http/log';
-import { connectionOf } from '@task-manager/runtime/postgres/database';
+import { connectionOf, Database } from '@task-manager/runtime/postgres/database';
 import { migrate } from '@task-manager/runtime/postgres/migrate';
+import { indexQueued, toSearchQuery } from '@task-manager/runtime/postgres/search';
 import { dropDatabase, newEnvironment, migrateDatabase } from '@task-manager/testing/harness';
+import { until } from '@task-manager/testing/until';
 import pg from 'pg';
 
 const folder = new URL('./', import.meta.url);
 const versions = readdirSync(folder).filter((name) => /^\d+\.\d+\.\d+$/.test(name));
 const releases = versions.flatMap((version) => services.map((service) => [service, version] as const));
 const eventTypes: Record<string, string> = { 'task-service': 'task.created', 'user-service': 'user.registered' };
+const searched: Record<string, { table: string; texts: [string, string] }> = {
+  'task-service': { table: 'tasks', texts: ['title', 'description'] },
+  'user-service': { table: 'users', texts: ['name', 'email'] },
+};
 
 describe.each(releases)('a database of %s %s', (service, version) => {
   const schema = service.replaceAll('-', '_');
   const migrations = new URL(`${version}/${service}/`, folder);
+  const { table, texts } = searched[service] as (typeof searched)[string];
+  /** As that version does, without words for the search. */
+  const insert = (client: pg.Client, values: [string, string]) =>
+    client.query(
+      `insert into ${schema}.${table} (id, ${texts.join()}, created_at) values (gen_random_uuid(), $1, $2, now())`,
+      values,
+    );
   let upgraded: Config;
   let fresh: Config;
 
@@ -29,6 +42,7 @@ describe.each(releases)('a database of %s %s', (service, version) => {
       ]);
       await client.query(`insert into ${schema}.idempotency_keys (key, fingerprint, answer) values ('k', 'f', '{}')`);
       await client.query(`insert into ${schema}.rate_limits (key, points, expire) values ('192.0.2.1', 1, 1)`);
+      await insert(client, ['L’école', 'ecole@example.com']);
     });
   });
   afterAll(() => Promise.all([dropDatabase(upgraded), dropDatabase(fresh)]));
@@ -55,6 +69,21 @@ describe.each(releases)('a database of %s %s', (service, version) => {
       client.query<{ name: string }>(`select name from ${schema}.migrations`),
     );
     expect(applied.rows.map(({ name }) => name)).toEqual(expect.arrayContaining(required));
+    await withClient(upgraded, (client) => insert(client, ['Jardin d’été', 'ete@example.com']));
+  });
+
+  it('finds its rows, and those that replicas of that version insert, once they are indexed', async () => {
+    const db = new Database(upgraded, schema, createLogger(service, 'silent'));
+    db.isMigrated = true;
+    const stop = new AbortController();
+    const indexing = indexQueued(db, table, texts, createLogger(service, 'silent'), stop.signal);
+    for (const q of ['école', 'été', 'ECOLE']) {
+      const query = { text: `select from ${schema}.${table} where search @@ $1::tsquery`, values: [toSearchQuery(q)] };
+      await until(async () => (await db.query(query)).length === 1);
+    }
+    stop.abort();
+    await indexing;
+    await db.end();
   });
 });
 

@@ -63,12 +63,18 @@ export async function startPostgres({ dataDir, port }: { dataDir: string; port?:
 
 /**
  * Creates the database and, for each service, a login role and a schema that only this role can use, unless they exist.
- * `task-service` becomes `task_service`, also as its password: the server listens on this machine only.
+ * `task-service` becomes `task_service`, also as its password: the server listens on this machine only. `locale` is the part of
+ * `create database` that sets it.
  */
-export async function createDatabase({ port }: { port: number }, database: string, services: string[]): Promise<void> {
+export async function createDatabase(
+  { port }: { port: number },
+  database: string,
+  services: string[],
+  locale = '',
+): Promise<void> {
   const server = await connect(port);
   const { rowCount } = await server.query('select from pg_database where datname = $1', [database]);
-  if (rowCount === 0) await server.query(`create database ${database}`);
+  if (rowCount === 0) await server.query(`create database ${database} ${locale}`);
   await server.end();
 
   const inside = await connect(port, database);

@@ -23,6 +23,8 @@ interface Options {
   rateLimit?: Partial<RateLimit>;
   /** By default nothing is logged. */
   logger?: Logger;
+  /** The part of `create database` that sets the locale. */
+  locale?: string;
   /** Another service to share the database of, as a second replica does. */
   databaseOf?: TestService;
 }
@@ -45,8 +47,8 @@ export async function serve(
   options: Options = {},
 ): Promise<TestService> {
   const { corsOrigins = ['https://board.example'], fastPath = true, alterContract } = options;
-  const { rateLimit, databaseOf } = options;
-  const environment = databaseOf?.environment ?? (await newEnvironment(name));
+  const { rateLimit, databaseOf, locale } = options;
+  const environment = databaseOf?.environment ?? (await newEnvironment(name, undefined, locale));
   const { logger = createLogger(name, environment.LOG_LEVEL) } = options;
   const db = new Database(environment, schemaOf(name), logger);
   const health = new Health();
@@ -85,10 +87,14 @@ export async function serve(
 }
 
 /** Creates a database with an empty schema, by default in the PostgreSQL that all tests share, and returns its config. */
-export async function newEnvironment(name: string, port = Number(process.env.TEST_POSTGRES_PORT)): Promise<Config> {
+export async function newEnvironment(
+  name: string,
+  port = Number(process.env.TEST_POSTGRES_PORT),
+  locale = '',
+): Promise<Config> {
   const database = `test_${randomUUID().replaceAll('-', '')}`;
   const role = schemaOf(name);
-  await createDatabase({ port }, database, [name]);
+  await createDatabase({ port }, database, [name], locale);
   return {
     PORT: 0,
     METRICS_PORT: 0,

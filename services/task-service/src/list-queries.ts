@@ -2,6 +2,7 @@
 import { shared } from '@task-manager/runtime/postgres/batch';
 import type { Queryable, Statement } from '@task-manager/runtime/postgres/database';
 import { readCursor, toPage, type Page, type Position } from '@task-manager/runtime/postgres/cursor';
+import { toSearchQuery } from '@task-manager/runtime/postgres/search';
 import type { components, operations } from '../../../generated/task-service.server.d.ts';
 import { columns } from './queries.ts';
 
@@ -205,7 +206,7 @@ function filtersOf(list: { [Name in keyof Omit<List, 'sort'>]: List[Name] | unde
     label: (value) => `labels @> array[${bind(value)}]`,
     dueBefore: (value) => `due_date < ${bind(value)}`,
     dueAfter: (value) => `due_date > ${bind(value)}`,
-    q: (value) => `search @@ websearch_to_tsquery('simple', ${bind(value)})`,
+    q: (value) => `search @@ ${bind(toSearchQuery(value))}::tsquery`,
   };
   return Object.entries(conditions).flatMap(([name, condition]) => {
     const value = list[name as keyof typeof conditions];

@@ -1,3 +1,4 @@
+import { indexQueued } from '@task-manager/runtime/postgres/search';
 import { runService } from '@task-manager/runtime/start';
 import { variables } from './config.ts';
 import { followUsers } from './follow-users.ts';
@@ -10,6 +11,10 @@ await runService({
   docs: 'task-manager',
   variables,
   handlers: ({ config, health }) => taskHandlers(health, new UserDirectory(createUserClient(config.USER_SERVICE_URL))),
-  background: ({ config, db, logger }, signal) =>
-    followUsers(createUserClient(config.USER_SERVICE_URL), db, logger, signal),
+  background: async ({ config, db, logger }, signal) => {
+    await Promise.all([
+      followUsers(createUserClient(config.USER_SERVICE_URL), db, logger, signal),
+      indexQueued(db, 'tasks', ['title', 'description'], logger, signal),
+    ]);
+  },
 });

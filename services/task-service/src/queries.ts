@@ -3,6 +3,7 @@ import { batched, inOrder } from '@task-manager/runtime/postgres/batch';
 import { mismatch } from '@task-manager/runtime/http/etag';
 import type { Queryable } from '@task-manager/runtime/postgres/database';
 import { newId, timeOf } from '@task-manager/runtime/ids';
+import { toSearch, toSearchChange } from '@task-manager/runtime/postgres/search';
 import type { components } from '../../../generated/task-service.server.d.ts';
 
 type Task = components['schemas']['Task'];
@@ -33,6 +34,7 @@ const newTaskColumns: Record<string, [type: string, valueOf: (task: Task) => unk
   created_at: ['timestamptz', ({ createdAt }) => createdAt],
   updated_at: ['timestamptz', ({ updatedAt }) => updatedAt],
   completed_at: ['timestamptz', ({ completedAt }) => completedAt],
+  search: ['tsvector', ({ title, description }) => toSearch(title, description)],
 };
 const newColumns = Object.keys(newTaskColumns).join(', ');
 const newTypes = Object.values(newTaskColumns).map(([type], index) => `$${index + 2}::${type}[]`);
@@ -118,12 +120,14 @@ async function updateTasks(
     db,
     edits.map(({ changes }) => changes),
   );
+  const changed = edits.map((edit) => ({ ...edit, ...toSearchChange(edit.changes.title, edit.changes.description) }));
   const rows = await db.query<Task & { taskId: string; found: boolean; free: boolean; assignable: boolean }>({
     name: `update-tasks ${lock}`,
     // The assignee is locked before the task, in the same order as in `unassign`.
     text: `with ${lockAssignees('$2')},
            edit as (
-             select * from json_to_recordset($1) as edit ("taskId" uuid, changes jsonb, versions text[])
+             select * from json_to_recordset($1)
+               as edit ("taskId" uuid, changes jsonb, versions text[], kept "char"[], words text)
            ),
            free as (
              select id as "taskId" from task_service.tasks
@@ -135,6 +139,7 @@ async function updateTasks(
              update task_service.tasks set
                title = coalesce(changes ->> 'title', title),
                description = coalesce(changes ->> 'description', description),
+               search = coalesce((ts_filter(search, kept)::text || ' ' || words)::tsvector, search),
                status = coalesce(changes ->> 'status', status),
                priority = coalesce((changes ->> 'priority')::task_service.priority, priority),
                due_date = case when changes ? 'dueDate' then (changes ->> 'dueDate')::date else due_date end,
@@ -161,7 +166,7 @@ async function updateTasks(
              "taskId" in (select id from task_service.tasks where id = any ($3::uuid[])) as found,
              (select count(*) from assignee) = cardinality($2::uuid[]) as assignable
            from edit left join free using ("taskId") left join task on task.id = "taskId"`,
-    values: [JSON.stringify(edits), assignees, edits.map(({ taskId }) => taskId)],
+    values: [JSON.stringify(changed), assignees, edits.map(({ taskId }) => taskId)],
   });
   const outcomes = new Map(rows.map(({ taskId, ...outcome }) => [taskId, outcome]));
   return edits.map(({ taskId, versions }) => {

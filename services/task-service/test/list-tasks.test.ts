@@ -51,8 +51,11 @@ describe('listTasks', () => {
       ['audit -quarterly', []],
       ['...', []],
       ['münchen', [0]],
-      ['ledger', [1]],
+      ['ledger', [2, 1]],
+      ['"ledger"', [1]],
+      ['ledgers -ledger', [2]],
       ['quarterly -ledger', [0]],
+      ['quarterly - audit', [1, 0]],
       ['ledgers or münchen', [2, 0]],
       ['quarterly nowhere', []],
       ['!!!', []],
@@ -238,7 +241,10 @@ describe('listTasks', () => {
   });
 
   it('accepts encoded, quoted and reserved characters in a query', async () => {
-    for (const query of ['q=two+words', 'q=a%2Bb', 'label=a/b:c@d', "q='x'", 'q=%22%22', 'q=(a|b)%26!']) {
+    const repeated = ['-', '"', '(', '!', 'a ', 'or ', '-a ', '東', '\ufdfa', '㌖', '🚀'].map(
+      (text) => `q=${encodeURIComponent(text.repeat(200 / text.length))}`,
+    );
+    for (const query of ['q=two+words', 'q=a%2Bb', 'label=a/b:c@d', "q='x'", 'q=%22%22', 'q=(a|b)%26!', ...repeated]) {
       expect([query, (await fetch(`${service.url}/tasks?${query}`)).status]).toEqual([query, 200]);
     }
   });

@@ -32,6 +32,8 @@ const filters: ListQuery[] = [
   { q: 'common' },
   { q: 'rare' },
   { q: 'common -rare' },
+  { q: 'common rar' },
+  { q: '"rare"' },
 ];
 
 /** A position in the middle of every list, among the values that `fill` inserts. */

@@ -1,3 +1,4 @@
+import { indexQueued } from '@task-manager/runtime/postgres/search';
 import { runService } from '@task-manager/runtime/start';
 import { userHandlers } from './handlers.ts';
 
@@ -5,4 +6,5 @@ await runService({
   name: 'user-service',
   folder: new URL('../', import.meta.url),
   handlers: ({ health }) => userHandlers(health),
+  background: ({ db, logger }, signal) => indexQueued(db, 'users', ['name', 'email'], logger, signal),
 });

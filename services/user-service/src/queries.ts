@@ -4,6 +4,7 @@ import { mismatch } from '@task-manager/runtime/http/etag';
 import { sqlState, type Queryable, type Statement } from '@task-manager/runtime/postgres/database';
 import { newId, timeOf } from '@task-manager/runtime/ids';
 import { readCursor, toPage, type Page } from '@task-manager/runtime/postgres/cursor';
+import { toSearch, toSearchChange, toSearchQuery } from '@task-manager/runtime/postgres/search';
 import type { components, operations } from '../../../generated/user-service.server.d.ts';
 
 type User = components['schemas']['User'];
@@ -19,9 +20,10 @@ export const insertUser = batched(async (db, newUsers: NewUser[]): Promise<(User
   const stored = await db.query<{ id: string }>({
     name: 'insert-users',
     text: `with "user" as (
-             insert into user_service.users (id, name, email, created_at, updated_at)
-             select id, name, email, created_at, created_at
-             from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) as new (id, name, email, created_at)
+             insert into user_service.users (id, name, email, created_at, updated_at, search)
+             select id, name, email, created_at, created_at, search
+             from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::tsvector[])
+               as new (id, name, email, created_at, search)
              on conflict (lower(email)) do nothing
              returning id, version
            ),
@@ -34,6 +36,7 @@ export const insertUser = batched(async (db, newUsers: NewUser[]): Promise<(User
       users.map(({ name }) => name),
       users.map(({ email }) => email),
       users.map(({ createdAt }) => createdAt),
+      users.map(({ name, email }) => toSearch(name, email)),
     ],
   });
   const ids = new Set(stored.map(({ id }) => id));
@@ -53,6 +56,7 @@ export async function updateUser(
   { name, email }: UserChanges,
   versions: string[] | null,
 ): Promise<User | 'not found' | 'stale' | 'email taken'> {
+  const { kept, words } = toSearchChange(name, email);
   try {
     const [row] = await db.query<User & { found: boolean }>({
       name: 'update-user',
@@ -60,6 +64,7 @@ export async function updateUser(
                update user_service.users set
                  name = coalesce($2, name),
                  email = coalesce($3, email),
+                 search = coalesce((ts_filter(search, $5)::text || ' ' || $6)::tsvector, search),
                  updated_at = greatest(now(), updated_at),
                  version = version + 1,
                  event_transaction_id = greatest(user_service.with_epoch(pg_current_xact_id()), event_transaction_id)
@@ -76,7 +81,7 @@ export async function updateUser(
              select "user".*, found
              from (select exists (select from user_service.users where id = $1) as found) as facts
              left join "user" on true`,
-      values: [id, name, email, versions],
+      values: [id, name, email, versions, kept, words],
     });
     const { found, ...user } = row as NonNullable<typeof row>;
     // All columns are null where the left join finds no row.
@@ -146,10 +151,10 @@ function scanNewest({ q, email }: Filters, before: string, limit: number): State
              order by id desc
              limit ${maxScanned}
            ) as "user"
-           ${q ? `where search @@ websearch_to_tsquery('simple', $${email ? 4 : 3})` : ''}
+           ${q ? `where search @@ $${email ? 4 : 3}::tsquery` : ''}
            order by id desc
            limit $2`,
-    values: [before, limit, ...[email, q].filter((value) => value !== undefined)],
+    values: [before, limit, ...[email, q && toSearchQuery(q)].filter((value) => value !== undefined)],
   };
 }
 
@@ -159,13 +164,13 @@ function filterAndSort({ q, email }: Filters, before: string, limit: number): St
     text: `select ${columns}
            from (
              select * from user_service.users
-             where search @@ websearch_to_tsquery('simple', $3) ${email ? 'and lower(email) = lower($4)' : ''}
+             where search @@ $3::tsquery ${email ? 'and lower(email) = lower($4)' : ''}
              offset 0
            ) as "user"
            where id < $1
            order by id desc
            limit $2`,
-    values: [before, limit, q, ...(email ? [email] : [])],
+    values: [before, limit, toSearchQuery(q ?? ''), ...(email ? [email] : [])],
   };
 }
 

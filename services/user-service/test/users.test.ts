@@ -147,7 +147,8 @@ describe('listUsers with filters', () => {
       ['"jones grace"', []],
       ['grace -kelly -jones', ['Grace Hopper']],
       ['hopper or kelly', ['Grace Kelly', 'Grace Hopper']],
-      ['gra', []],
+      ['gra', ['Grace Kelly', 'Grace Jones', 'Grace Hopper']],
+      ['"gra"', []],
       ['!?', []],
     ] as const) {
       const { data } = await api.GET('/users', { params: { query: { q } } });
@@ -162,6 +163,24 @@ describe('listUsers with filters', () => {
 describe('updateUser', () => {
   const patch = (userId: string, body: { name?: string; email?: string }) =>
     api.PATCH('/users/{userId}', { params: { path: { userId } }, body });
+
+  it('finds the words of both fields after an update of one', async () => {
+    const { id } = await registerUser('Émile—Zola');
+    for (const [body, found, notFound] of [
+      [{}, ['e\u0301mile', 'ZOLA'], ['dumas']],
+      [{ email: 'nana@rougon.example' }, ['émile', 'nana', 'rougon.example', 'nana@rougon.example'], []],
+      [{ name: 'Dumas' }, ['dumas', 'nana@rougon.example'], ['émile', 'zola']],
+    ] as const) {
+      if (Object.keys(body).length > 0) expect((await patch(id, body)).response.status).toBe(200);
+      for (const q of [...found, ...notFound]) {
+        const { data } = await api.GET('/users', { params: { query: { q } } });
+        expect([q, data?.items.map((user) => user.id)]).toEqual([
+          q,
+          (found as readonly string[]).includes(q) ? [id] : [],
+        ]);
+      }
+    }
+  });
 
   it('returns 409 and changes nothing when another user has the email address', async () => {
     const taken = await registerUser('Alice');
