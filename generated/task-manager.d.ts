@@ -930,8 +930,9 @@ export interface components {
             content?: never;
         };
         /**
-         * @description The request violates a rule of this contract. Nothing was written. `errors` lists each violation with a JSON
-         *     Pointer to its location in the request. Correct the request before you send it again.
+         * @description The request violates a rule of this contract, or an object in its body has a name twice. Nothing was written.
+         *     `errors` lists each violation with a JSON Pointer to its location in the request. Correct the request before you
+         *     send it again.
          */
         InvalidRequest: {
             headers: {
@@ -1164,8 +1165,9 @@ export interface components {
             };
         };
         /**
-         * @description The request violates a rule of this contract. Nothing was written. `errors` lists each violation with a JSON
-         *     Pointer to its location in the request. Correct the request before you send it again.
+         * @description The request violates a rule of this contract, or an object in its body has a name twice. Nothing was written.
+         *     `errors` lists each violation with a JSON Pointer to its location in the request. Correct the request before you
+         *     send it again.
          */
         UserServiceInvalidRequest: {
             headers: {

@@ -127,7 +127,7 @@ describe('fast path', () => {
   });
 
   it('serves text that PostgreSQL stores unchanged', async () => {
-    for (const title of ['é 😀', '\\u00e9', '\\n', '\\\\u000', '\\uabcd']) {
+    for (const title of ['é 😀', 'a: b', '\\u00e9', '\\n', '\\\\u000', '\\uabcd']) {
       const sent = `{"title":"${title}"}`;
       expect(await outcomeOf('POST', '/tasks', json, sent)).toMatchObject({ body: JSON.parse(sent) as object });
     }
@@ -214,6 +214,8 @@ describe('fast path: requests for Express', () => {
     ['has a high surrogate', '{"title":"\\ud83d"}'],
     ['has a low surrogate', '{"title":"\\uDE00"}'],
     ['has an escaped surrogate pair', '{"title":"\\ud83d\\ude00"}'],
+    ['has a name twice', '{"title":"a","title":"b"}'],
+    ['has a name twice, once with an escape', '{"title":"a","ti\\u0074le":"b"}'],
     ['is empty', ' '],
   ])('passes on the bytes of a body that %s', async (_label, sent) => {
     expect(await outcomeOf('POST', '/tasks', json, sent)).toEqual(passedOn(sent));

@@ -9,6 +9,8 @@ export function testConventions(subject: Subject): void {
   const { name, create, list, prefix, table } = subject;
   const newBody = newBodies(subject);
   const valid = JSON.stringify(subject.body);
+  /** The valid body with this JSON as its text field. */
+  const withText = (value: string) => valid.replace(/^\{"\w+":"[^"]*"/, () => `{"${subject.text}":${value}`);
   let service: TestService;
   let base: string;
 
@@ -282,6 +284,29 @@ export function testConventions(subject: Subject): void {
       expect({}).not.toHaveProperty('admin');
     });
 
+    it('returns 400 with the pointer when an object has a name twice', async () => {
+      const own = `"${subject.text}":"b"`;
+      const escaped = own.replace(/^"./, (start) => `"\\u00${start.charCodeAt(1).toString(16)}`);
+      for (const [body, pointer] of [
+        [valid.replace('{', `{${own},`), `/${subject.text}`],
+        [valid.replace('{', `{${escaped},`), `/${subject.text}`],
+        [valid.replace('}', `,"unknown":[{},{"a":1,"a":2}]}`), '/unknown/1/a'],
+        [valid.replace('}', `,"__proto__":1,"__proto__":1}`), '/__proto__'],
+        [`{"a~/":${'['.repeat(100_000)}${']'.repeat(100_000)},"a~/":1}`, '/a~0~1'],
+      ] as const) {
+        const { body: problem } = await expectRejected(400, 'POST', create, json, body);
+        expect(problem.errors).toEqual([
+          { pointer: `/body${pointer}`, detail: 'is a duplicate name', code: 'duplicate' },
+        ]);
+        if (subject.batch) {
+          const { body: many } = await expectRejected(400, 'POST', subject.batch, json, `{"items":[${valid},${body}]}`);
+          expect(many.errors).toMatchObject([{ pointer: `/body/items/1${pointer}` }]);
+        }
+      }
+      const value = { ...newBody(), [subject.text]: 'a: b, "c": d' };
+      expect((await send(base + create, 'POST', json, JSON.stringify(value))).body).toMatchObject(value);
+    });
+
     it('escapes the name of an unknown field in its JSON Pointer', async () => {
       for (const [field, pointer] of Object.entries({
         'a/b': 'a~1b',
@@ -311,8 +336,7 @@ export function testConventions(subject: Subject): void {
     });
 
     it('returns 400 when PostgreSQL could not store the text unchanged', async () => {
-      const withText = (text: string) => `{${valid.slice(1, -1)},"${subject.text}":"${text}"}`;
-      for (const text of ['a\\u0000b', '\\ud800', '\\udc00\\ud800'])
+      for (const text of ['"a\\u0000b"', '"\\ud800"', '"\\udc00\\ud800"'])
         await expectInvalid(`/body/${subject.text}`, withText(text));
       for (const bytes of [[0xff], [0xc3, 0x28], [0xed, 0xa0, 0x80]]) {
         await expectInvalid('/body', Buffer.concat([Buffer.from('{"a":"'), Buffer.from(bytes), Buffer.from('"}')]));
@@ -321,16 +345,15 @@ export function testConventions(subject: Subject): void {
 
     it('explains each error in the problem', async () => {
       const at = (pointer: string, detail: unknown, code: string) => [{ pointer, detail, code }];
-      const text = (value: string) => `{${valid.slice(1, -1)},"${subject.text}":${value}}`;
       for (const [body, errors] of [
         ['', at('/body', 'is empty', 'json')],
         ['{', at('/body', expect.stringMatching(/^is not JSON: \w/), 'json')],
         [Buffer.from([0x22, 0xff, 0x22]), at('/body', 'is not UTF-8', 'utf-8')],
-        [text('"a\\u0000b"'), at(`/body/${subject.text}`, 'must not contain the NUL character', 'nul')],
-        [text('1'), at(`/body/${subject.text}`, 'must be string', 'type')],
+        [withText('"a\\u0000b"'), at(`/body/${subject.text}`, 'must not contain the NUL character', 'nul')],
+        [withText('1'), at(`/body/${subject.text}`, 'must be string', 'type')],
         [`{${valid.slice(1, -1)},"a/b":1}`, at('/body/a~1b', 'is not a valid field name', 'additionalProperties')],
         [
-          text('['.repeat(99) + ']'.repeat(99)),
+          withText('['.repeat(99) + ']'.repeat(99)),
           expect.arrayContaining(
             at(expect.any(String) as never, expect.stringMatching(/^is nested deeper than \d+ levels$/), 'depth'),
           ),
@@ -350,10 +373,10 @@ export function testConventions(subject: Subject): void {
     });
 
     it('counts characters, not UTF-16 code units', async () => {
-      const withText = (text: string) => JSON.stringify({ ...newBody(), [subject.text]: text });
-      const created = await send(base + create, 'POST', json, withText('🥛'.repeat(200)));
+      const sized = (length: number) => JSON.stringify({ ...newBody(), [subject.text]: '🥛'.repeat(length) });
+      const created = await send(base + create, 'POST', json, sized(200));
       expect(created).toMatchObject({ status: 201, body: { [subject.text]: '🥛'.repeat(200) } });
-      await expectInvalid(`/body/${subject.text}`, withText('🥛'.repeat(201)));
+      await expectInvalid(`/body/${subject.text}`, sized(201));
     });
 
     it('ignores the body when the operation has none', async () => {

@@ -117,6 +117,7 @@ function edgeCases({ prefix, create, list, body, text }: Subject): RequestTempla
     ...['0x10', '1e1', '1.0', '%31', '+1', '1&limit=1'].map((limit) => read(`?limit=${limit}`)),
     ...['?q=a%00b', '?q=', '?q=a+b', '?limit[]=1'].map(read),
     ...['a\\u0000b', '\\ud83e', '\\ud83e\\udd5b', '\\u00fc', 'a","__proto__":{},"x":"'].map((value) => write(value)),
+    ...['a: b', `a","${text}":"b`].map((value) => write(value)),
     write('x', '\ufeff'),
   ];
 }

@@ -9,6 +9,7 @@ import type { Contract, Operation, Parameter } from '../contract/document.ts';
 import { readBody } from './body.ts';
 import { contextOf, hasBody, type Stage, type ValidRequest } from './context.ts';
 import { headersOf, type Dispatch } from './dispatch.ts';
+import { findDuplicateName } from './json.ts';
 import type { Load } from './load-shedding.ts';
 import { expectationOf, isDecodable, isInteger } from './middleware.ts';
 import type { Responder } from './respond.ts';
@@ -146,7 +147,7 @@ function bodyParser(validate: ValidateFunction): (bytes: Buffer) => unknown {
     if (/\\u(0000|d[89a-f])/i.test(text)) return undefined;
     try {
       const body: unknown = JSON.parse(text);
-      return validate(body) ? body : undefined;
+      return findDuplicateName(text, body) === undefined && validate(body) ? body : undefined;
     } catch {
       return undefined;
     }

@@ -5,6 +5,7 @@ import type { Operation } from '../contract/document.ts';
 import { HttpError, InvalidRequest, type InvalidField } from '../errors.ts';
 import { readBody } from './body.ts';
 import { contextOf, hasBody } from './context.ts';
+import { findDuplicateName } from './json.ts';
 import type { Load } from './load-shedding.ts';
 import { escapeName } from './problems.ts';
 
@@ -131,15 +132,26 @@ export function readJson(load: Load): RequestHandler {
 }
 
 function parse(bytes: Buffer): unknown {
-  const invalid = (detail: string, code: string) => new InvalidRequest([{ pointer: '/body', detail, code }]);
-  if (bytes.length === 0) throw invalid('is empty', 'json');
-  if (!isUtf8(bytes)) throw invalid('is not UTF-8', 'utf-8');
+  if (bytes.length === 0) throw invalidBody('is empty', 'json');
+  if (!isUtf8(bytes)) throw invalidBody('is not UTF-8', 'utf-8');
+  // TextDecoder drops a byte order mark (RFC 8259 §8.1).
+  const text = new TextDecoder().decode(bytes);
+  const body = parseJson(text);
+  const duplicate = findDuplicateName(text, body);
+  if (duplicate !== undefined) throw invalidBody('is a duplicate name', 'duplicate', duplicate);
+  return body;
+}
+
+function parseJson(text: string): unknown {
   try {
-    // TextDecoder drops a byte order mark (RFC 8259 §8.1).
-    return JSON.parse(new TextDecoder().decode(bytes));
+    return JSON.parse(text);
   } catch (error) {
-    throw invalid(`is not JSON: ${(error as Error).message}`, 'json');
+    throw invalidBody(`is not JSON: ${(error as Error).message}`, 'json');
   }
+}
+
+function invalidBody(detail: string, code: string, pointer = ''): InvalidRequest {
+  return new InvalidRequest([{ pointer: `/body${pointer}`, detail, code }]);
 }
 
 export const checkText: RequestHandler = (req, _res, next) => {
