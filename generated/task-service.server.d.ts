@@ -655,6 +655,7 @@ export interface components {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["NoStore"];
+                Vary: components["headers"]["Vary"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 [name: string]: unknown;
@@ -758,6 +759,20 @@ export interface components {
             content: {
                 "application/problem+json": components["schemas"]["Problem"];
             };
+        };
+        /** @description The page that `If-None-Match` identifies is still current. */
+        FeedNotModified: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["FeedCacheControl"];
+                Vary: components["headers"]["Vary"];
+                "X-Accel-Buffering": components["headers"]["X-Accel-Buffering"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                ETag: components["headers"]["ETag"];
+                [name: string]: unknown;
+            };
+            content?: never;
         };
         /** @description No resource exists at this path. It was deleted or never existed. Check the path and the id. */
         NotFound: {
@@ -877,6 +892,11 @@ export interface components {
          */
         NoStore: "no-store";
         /**
+         * @description The response depends on the request header `Accept`, so caches store a copy for each value of it.
+         * @example Accept
+         */
+        Vary: "Accept";
+        /**
          * @description The time to wait before a retry, in seconds.
          * @example 1
          */
@@ -886,6 +906,17 @@ export interface components {
          * @example true
          */
         "Idempotent-Replayed": "true";
+        /**
+         * @description Caches must revalidate the response with `If-None-Match` before each use. Proxies must not transform it: one that
+         *     compresses an event stream would delay the events.
+         * @example no-cache, no-transform
+         */
+        FeedCacheControl: "no-cache, no-transform";
+        /**
+         * @description Tells proxies such as nginx to pass on each event at once.
+         * @example no
+         */
+        "X-Accel-Buffering": "no";
         /**
          * @description The methods that the path supports.
          * @example GET, HEAD, OPTIONS, POST
@@ -1130,7 +1161,9 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["NoCache"];
+                    "Cache-Control": components["headers"]["FeedCacheControl"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Accel-Buffering": components["headers"]["X-Accel-Buffering"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     Link: components["headers"]["Link"];
@@ -1151,7 +1184,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            304: components["responses"]["NotModified"];
+            304: components["responses"]["FeedNotModified"];
             400: components["responses"]["InvalidRequest"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];

@@ -515,6 +515,7 @@ export interface components {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["NoStore"];
+                Vary: components["headers"]["Vary"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 [name: string]: unknown;
@@ -624,6 +625,20 @@ export interface components {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["NoCache"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                ETag: components["headers"]["ETag"];
+                [name: string]: unknown;
+            };
+            content?: never;
+        };
+        /** @description The page that `If-None-Match` identifies is still current. */
+        FeedNotModified: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["FeedCacheControl"];
+                Vary: components["headers"]["Vary"];
+                "X-Accel-Buffering": components["headers"]["X-Accel-Buffering"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 ETag: components["headers"]["ETag"];
@@ -743,6 +758,11 @@ export interface components {
          */
         "Idempotent-Replayed": "true";
         /**
+         * @description The response depends on the request header `Accept`, so caches store a copy for each value of it.
+         * @example Accept
+         */
+        Vary: "Accept";
+        /**
          * @description The time to wait before a retry, in seconds.
          * @example 1
          */
@@ -758,6 +778,17 @@ export interface components {
          * @example </tasks?limit=20&cursor=WyJsaXN0VGFza3MiLCIwMTkzOWMyZSJd>; rel="next"
          */
         Link: string;
+        /**
+         * @description Caches must revalidate the response with `If-None-Match` before each use. Proxies must not transform it: one that
+         *     compresses an event stream would delay the events.
+         * @example no-cache, no-transform
+         */
+        FeedCacheControl: "no-cache, no-transform";
+        /**
+         * @description Tells proxies such as nginx to pass on each event at once.
+         * @example no
+         */
+        "X-Accel-Buffering": "no";
         /**
          * @description The methods that the path supports.
          * @example GET, HEAD, OPTIONS, POST
@@ -921,7 +952,9 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["NoCache"];
+                    "Cache-Control": components["headers"]["FeedCacheControl"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Accel-Buffering": components["headers"]["X-Accel-Buffering"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     Link: components["headers"]["Link"];
@@ -942,7 +975,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            304: components["responses"]["NotModified"];
+            304: components["responses"]["FeedNotModified"];
             400: components["responses"]["InvalidRequest"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];

@@ -111,7 +111,7 @@ describe('fast path', () => {
     expect(change).toEqual({ ...of('updateTask'), path, body: { title: 'a' } });
   });
 
-  it.each(['application/json', '*/*', 'application/*', 'text/html, */*;q=0.1'])(
+  it.each(['application/json', 'application/json;charset=utf-8', '*/*', 'application/*', 'text/html, */*;q=0.1'])(
     'serves a request that accepts %s',
     async (Accept) => {
       for (let time = 0; time < 2; time++) expect(await outcomeOf('GET', '/tasks', { Accept })).toEqual(list);

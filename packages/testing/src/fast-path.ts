@@ -186,7 +186,14 @@ function headersOf({ parameters, requestBody }: Operation): fc.Arbitrary<Record<
     'Last-Event-ID': ['0-0', '1-1', 'x'],
   };
   const record: Record<string, fc.Arbitrary<string | undefined>> = {
-    Accept: maybe('*/*', 'application/json', 'application/json;q=0', 'text/html, application/json;q=0.5', 'text/html'),
+    Accept: maybe(
+      '*/*',
+      'application/json',
+      'application/json; charset=utf-8',
+      'application/json;a=b;q=0',
+      'text/html, application/json;q=0.5',
+      'text/html',
+    ),
     Origin: mostly(fc.constant(undefined), fc.constantFrom('https://board.example', 'https://other.example')),
     'X-Request-Id': maybe('mine.1', 'a b'),
     'Content-Type': requestBody
@@ -194,6 +201,7 @@ function headersOf({ parameters, requestBody }: Operation): fc.Arbitrary<Record<
           fc.constant('application/json'),
           fc.constantFrom(
             'application/json; charset=utf-8',
+            'application/json;charset=utf8',
             'text/plain',
             'application/json;charset=utf-16',
             undefined,

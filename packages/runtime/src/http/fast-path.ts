@@ -11,7 +11,7 @@ import { contextOf, hasBody, type Stage, type ValidRequest } from './context.ts'
 import { headersOf, type Dispatch } from './dispatch.ts';
 import { findDuplicateName } from './json.ts';
 import type { Load } from './load-shedding.ts';
-import { expectationOf, isDecodable, isInteger } from './middleware.ts';
+import { expectationOf, isDecodable, isInteger, preferredType } from './middleware.ts';
 import type { Responder } from './respond.ts';
 
 export function fastPath(contract: Contract, dispatch: Dispatch, responder: Responder, load: Load): Stage {
@@ -161,7 +161,7 @@ function acceptsJson(req: IncomingMessage): boolean {
   if (accept === undefined) return true;
   let result = acceptCache.get(accept);
   if (result === undefined) {
-    result = (req as Request).accepts('application/json') !== false;
+    result = preferredType(req as Request, ['application/json']) !== false;
     if (acceptCache.size < 100) acceptCache.set(accept, result);
   }
   return result;
