@@ -80,7 +80,7 @@ export interface paths {
                  * @description The `id` of the user.
                  * @example 01939c2d-11f6-7e0a-a9c3-7b5d4e3f2a10
                  */
-                userId: components["schemas"]["Id"];
+                userId: components["schemas"]["IdInput"];
             };
             cookie?: never;
         };
@@ -397,6 +397,12 @@ export interface components {
          * @example null
          */
         FeedPosition: string | null;
+        /**
+         * Format: uuid
+         * @description An id in a request, in lower or upper case. Responses use lower case.
+         * @example 01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70
+         */
+        IdInput: string;
         /**
          * @description The state of a healthy service.
          * @example {
@@ -998,7 +1004,7 @@ export interface operations {
                  * @description The `id` of the user.
                  * @example 01939c2d-11f6-7e0a-a9c3-7b5d4e3f2a10
                  */
-                userId: components["schemas"]["Id"];
+                userId: components["schemas"]["IdInput"];
             };
             cookie?: never;
         };
@@ -1044,7 +1050,7 @@ export interface operations {
                  * @description The `id` of the user.
                  * @example 01939c2d-11f6-7e0a-a9c3-7b5d4e3f2a10
                  */
-                userId: components["schemas"]["Id"];
+                userId: components["schemas"]["IdInput"];
             };
             cookie?: never;
         };
@@ -1086,7 +1092,7 @@ export interface operations {
                  * @description The `id` of the user.
                  * @example 01939c2d-11f6-7e0a-a9c3-7b5d4e3f2a10
                  */
-                userId: components["schemas"]["Id"];
+                userId: components["schemas"]["IdInput"];
             };
             cookie?: never;
         };

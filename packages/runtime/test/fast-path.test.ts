@@ -159,6 +159,7 @@ describe('fast path: requests for Express', () => {
     ['a value outside the enum', 'GET', '/tasks?sort=title'],
     ['an invalid date', 'GET', '/tasks?dueAfter=2026-02-30'],
     ['an invalid id', 'GET', '/tasks/1'],
+    ['an id in upper case', 'GET', `/tasks/${unknownId.toUpperCase()}`],
     ['an operation with several media types', 'GET', '/tasks/feed'],
   ])('passes on %s', async (_label, method, path) => {
     const { text } = await send(url + path, method);

@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { serve, type TestService } from './harness.ts';
 import { sendRaw, formatRequest } from './raw-http.ts';
-import { json, newBodies, send, type Subject } from './subject.ts';
+import { json, newBodies, send, unknownId, type Subject } from './subject.ts';
 
 export function testConventions(subject: Subject): void {
   const { name, create, list, prefix, table } = subject;
@@ -417,6 +417,25 @@ export function testConventions(subject: Subject): void {
       expect(body.errors).toContainEqual(
         expect.objectContaining({ pointer: expect.stringMatching(/^\/path\/\w+Id$/) }),
       );
+    });
+
+    it('accepts an id in upper case, and returns it in lower case', async () => {
+      const { body: created } = await send(base + create, 'POST', json, JSON.stringify(newBody()));
+      const id = String(created.id);
+      for (const given of [id.toUpperCase(), `%${id.charCodeAt(0).toString(16)}${id.slice(1).toUpperCase()}`]) {
+        const url = `${base}${list}/${given}`;
+        expect(await send(url, 'GET')).toMatchObject({ status: 200, body: { id } });
+        expect((await send(url, 'HEAD', { 'If-None-Match': '*' })).status).toBe(304);
+        const changes = JSON.stringify({ [subject.text]: `Changed by ${given}` });
+        expect(await send(url, 'PATCH', json, changes)).toMatchObject({ status: 200, body: { id } });
+      }
+      const { body: missing } = await expectRejected(404, 'GET', `${list}/${unknownId.toUpperCase()}`);
+      expect(missing.detail).toMatch(/^There is no/);
+      expect((await send(`${base}${list}/${id.toUpperCase()}`, 'DELETE')).status).toBe(204);
+      await expectRejected(404, 'GET', `${list}/${id}`);
+      for (const invalid of [`urn:uuid:${id}`, id.replaceAll('-', ''), `{${id}}`, `${id.slice(1)}g`]) {
+        await expectRejected(400, 'GET', `${list}/${invalid}`);
+      }
     });
 
     it('rejects numbers that are too large without rounding them', async () => {

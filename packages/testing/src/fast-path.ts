@@ -265,7 +265,7 @@ function valuesOf(document: Document, { name, schema }: { name: string; schema: 
   const { enum: values = [], examples = [], type = [], default: usual } = resolve<Schema>(document, schema);
   const own = [...values, ...examples, ...(usual === undefined ? [] : [usual])];
   if (name === 'email') return ['twin@example.com', 'Twin.2@example.com'];
-  if (name.endsWith('Id')) return [null, unknownId];
+  if (name.endsWith('Id')) return [null, unknownId, unknownId.toUpperCase()];
   if (type.includes('integer')) return [1, 2, 50, ...own];
   return own.length > 0 ? own : ['milk', '2026-12-12', 'ü🥛'];
 }

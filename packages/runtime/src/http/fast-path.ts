@@ -102,6 +102,8 @@ function createReaders({ document: { components } }: Contract): (operation: Oper
 function newAjv(coerceTypes: boolean): Ajv2020 {
   const ajv = new Ajv2020({ strict: false, validateSchema: false, useDefaults: true, coerceTypes });
   formats.default(ajv, { mode: 'full' });
+  // Express converts an id in upper case.
+  ajv.addFormat('uuid', /^[^A-F]*$/);
   return ajv;
 }
 
