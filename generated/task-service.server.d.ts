@@ -91,7 +91,7 @@ export interface paths {
                  * @description The `id` of the task.
                  * @example 01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70
                  */
-                taskId: components["schemas"]["Id"];
+                taskId: components["schemas"]["IdInput"];
             };
             cookie?: never;
         };
@@ -165,10 +165,15 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
-         * @description A short summary of the work. Any character except NUL is allowed.
+         * @description A short summary of the work. Any character except NUL is allowed. Titles from before 0.2.0 may be blank.
          * @example Buy milk
          */
         Title: string;
+        /**
+         * @description A short summary of the work, with at least one visible character. Any character except NUL is allowed.
+         * @example Buy milk
+         */
+        TitleInput: components["schemas"]["VisibleText"];
         /**
          * @description Further details, or an empty string. Any character except NUL is allowed.
          * @example 2L whole
@@ -206,10 +211,22 @@ export interface components {
          */
         AssigneeId: string | null;
         /**
-         * @description A keyword for finding the task. Any character except NUL is allowed.
+         * Format: uuid
+         * @description The `id` of an existing user, in lower or upper case. Null leaves the task unassigned.
+         * @example 01939c2d-11f6-7e0a-a9c3-7b5d4e3f2a10
+         * @example null
+         */
+        AssigneeIdInput: string | null;
+        /**
+         * @description A keyword for finding the task. Any character except NUL is allowed. Labels from before 0.2.0 may be blank.
          * @example finance
          */
         Label: string;
+        /**
+         * @description A keyword with at least one visible character. Any character except NUL is allowed.
+         * @example finance
+         */
+        LabelInput: components["schemas"]["VisibleText"];
         /**
          * @description Keywords for finding the task. Each label must be unique.
          * @example [
@@ -219,6 +236,14 @@ export interface components {
          */
         Labels: components["schemas"]["Label"][];
         /**
+         * @description Keywords for finding the task. Each label must be unique.
+         * @example [
+         *       "finance",
+         *       "review"
+         *     ]
+         */
+        LabelsInput: components["schemas"]["LabelInput"][];
+        /**
          * @description A task to create.
          * @example {
          *       "title": "Buy milk",
@@ -226,7 +251,7 @@ export interface components {
          *     }
          */
         NewTask: {
-            title: components["schemas"]["Title"];
+            title: components["schemas"]["TitleInput"];
             /**
              * @description Further details, or an empty string. Any character except NUL is allowed.
              * @default
@@ -240,7 +265,7 @@ export interface components {
             /** @default null */
             dueDate: components["schemas"]["DueDate"];
             /** @default null */
-            assigneeId: components["schemas"]["AssigneeId"];
+            assigneeId: components["schemas"]["AssigneeIdInput"];
             /**
              * @description Keywords for finding the task. Each label must be unique.
              * @default []
@@ -249,7 +274,7 @@ export interface components {
              *       "review"
              *     ]
              */
-            labels: components["schemas"]["Label"][];
+            labels: components["schemas"]["LabelInput"][];
         };
         /** @description Tasks to create together. */
         NewTasks: {
@@ -263,13 +288,13 @@ export interface components {
          *     }
          */
         TaskChanges: {
-            title?: components["schemas"]["Title"];
+            title?: components["schemas"]["TitleInput"];
             description?: components["schemas"]["Description"];
             status?: components["schemas"]["Status"];
             priority?: components["schemas"]["Priority"];
             dueDate?: components["schemas"]["DueDate"];
-            assigneeId?: components["schemas"]["AssigneeId"];
-            labels?: components["schemas"]["Labels"];
+            assigneeId?: components["schemas"]["AssigneeIdInput"];
+            labels?: components["schemas"]["LabelsInput"];
         };
         /**
          * @description A unit of work with an optional assignee and due date.
@@ -433,6 +458,12 @@ export interface components {
             nextCursor: components["schemas"]["FeedPosition"];
         };
         /**
+         * Format: uuid
+         * @description An id in a request, in lower or upper case. Responses use lower case.
+         * @example 01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70
+         */
+        IdInput: string;
+        /**
          * @description A UUID version 7 ([RFC 9562](https://www.rfc-editor.org/rfc/rfc9562)), generated by the service. It starts with
          *     the creation time, so ids sort by age.
          * @example 01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70
@@ -517,6 +548,12 @@ export interface components {
             /** @description Every violation in the request. Present only for invalid requests. */
             errors?: components["schemas"]["InvalidPlace"][];
         };
+        /**
+         * @description Text with at least one visible character: not only white space, control characters and characters of zero width.
+         *     Any character except NUL is allowed.
+         * @example Buy milk
+         */
+        VisibleText: string;
         /**
          * @description The position of the event in the feed. Pass it as `cursor` to read the events that follow. Ids increase along
          *     the feed. Treat them as opaque, because their format may change.
@@ -638,8 +675,9 @@ export interface components {
             content?: never;
         };
         /**
-         * @description The request violates a rule of this contract. Nothing was written. `errors` lists each violation with a JSON
-         *     Pointer to its location in the request. Correct the request before you send it again.
+         * @description The request violates a rule of this contract, or an object in its body has a name twice. Nothing was written.
+         *     `errors` lists each violation with a JSON Pointer to its location in the request. Correct the request before you
+         *     send it again.
          */
         InvalidRequest: {
             headers: {
@@ -658,6 +696,7 @@ export interface components {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["NoStore"];
+                Vary: components["headers"]["Vary"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 [name: string]: unknown;
@@ -761,6 +800,20 @@ export interface components {
             content: {
                 "application/problem+json": components["schemas"]["Problem"];
             };
+        };
+        /** @description The page that `If-None-Match` identifies is still current. */
+        FeedNotModified: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["FeedCacheControl"];
+                Vary: components["headers"]["Vary"];
+                "X-Accel-Buffering": components["headers"]["X-Accel-Buffering"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                ETag: components["headers"]["ETag"];
+                [name: string]: unknown;
+            };
+            content?: never;
         };
         /** @description No resource exists at this path. It was deleted or never existed. Check the path and the id. */
         NotFound: {
@@ -881,6 +934,11 @@ export interface components {
          */
         NoStore: "no-store";
         /**
+         * @description The response depends on the request header `Accept`, so caches store a copy for each value of it.
+         * @example Accept
+         */
+        Vary: "Accept";
+        /**
          * @description The time to wait before a retry, in seconds.
          * @example 1
          */
@@ -890,6 +948,17 @@ export interface components {
          * @example true
          */
         "Idempotent-Replayed": "true";
+        /**
+         * @description Caches must revalidate the response with `If-None-Match` before each use. Proxies must not transform it: one that
+         *     compresses an event stream would delay the events.
+         * @example no-cache, no-transform
+         */
+        FeedCacheControl: "no-cache, no-transform";
+        /**
+         * @description Tells proxies such as nginx to pass on each event at once.
+         * @example no
+         */
+        "X-Accel-Buffering": "no";
         /**
          * @description The methods that the path supports.
          * @example GET, HEAD, OPTIONS, POST
@@ -912,7 +981,7 @@ export interface operations {
                  * @description Only tasks assigned to this user.
                  * @example 01939c2d-11f6-7e0a-a9c3-7b5d4e3f2a10
                  */
-                assigneeId?: components["schemas"]["Id"];
+                assigneeId?: components["schemas"]["IdInput"];
                 /**
                  * @description Only tasks with this label. Case matters.
                  * @example finance
@@ -1137,7 +1206,9 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["NoCache"];
+                    "Cache-Control": components["headers"]["FeedCacheControl"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Accel-Buffering": components["headers"]["X-Accel-Buffering"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     Link: components["headers"]["Link"];
@@ -1158,7 +1229,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            304: components["responses"]["NotModified"];
+            304: components["responses"]["FeedNotModified"];
             400: components["responses"]["InvalidRequest"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
@@ -1181,7 +1252,7 @@ export interface operations {
                  * @description The `id` of the task.
                  * @example 01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70
                  */
-                taskId: components["schemas"]["Id"];
+                taskId: components["schemas"]["IdInput"];
             };
             cookie?: never;
         };
@@ -1227,7 +1298,7 @@ export interface operations {
                  * @description The `id` of the task.
                  * @example 01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70
                  */
-                taskId: components["schemas"]["Id"];
+                taskId: components["schemas"]["IdInput"];
             };
             cookie?: never;
         };
@@ -1269,7 +1340,7 @@ export interface operations {
                  * @description The `id` of the task.
                  * @example 01939c2e-7a41-7c3e-9d5b-2f1c8a6e4b70
                  */
-                taskId: components["schemas"]["Id"];
+                taskId: components["schemas"]["IdInput"];
             };
             cookie?: never;
         };

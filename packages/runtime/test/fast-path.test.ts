@@ -111,7 +111,7 @@ describe('fast path', () => {
     expect(change).toEqual({ ...of('updateTask'), path, body: { title: 'a' } });
   });
 
-  it.each(['application/json', '*/*', 'application/*', 'text/html, */*;q=0.1'])(
+  it.each(['application/json', 'application/json;charset=utf-8', '*/*', 'application/*', 'text/html, */*;q=0.1'])(
     'serves a request that accepts %s',
     async (Accept) => {
       for (let time = 0; time < 2; time++) expect(await outcomeOf('GET', '/tasks', { Accept })).toEqual(list);
@@ -127,7 +127,7 @@ describe('fast path', () => {
   });
 
   it('serves text that PostgreSQL stores unchanged', async () => {
-    for (const title of ['é 😀', '\\u00e9', '\\n', '\\\\u000', '\\uabcd']) {
+    for (const title of ['é 😀', 'a: b', '\\u00e9', '\\n', '\\\\u000', '\\uabcd']) {
       const sent = `{"title":"${title}"}`;
       expect(await outcomeOf('POST', '/tasks', json, sent)).toMatchObject({ body: JSON.parse(sent) as object });
     }
@@ -159,6 +159,7 @@ describe('fast path: requests for Express', () => {
     ['a value outside the enum', 'GET', '/tasks?sort=title'],
     ['an invalid date', 'GET', '/tasks?dueAfter=2026-02-30'],
     ['an invalid id', 'GET', '/tasks/1'],
+    ['an id in upper case', 'GET', `/tasks/${unknownId.toUpperCase()}`],
     ['an operation with several media types', 'GET', '/tasks/feed'],
   ])('passes on %s', async (_label, method, path) => {
     const { text } = await send(url + path, method);
@@ -214,6 +215,8 @@ describe('fast path: requests for Express', () => {
     ['has a high surrogate', '{"title":"\\ud83d"}'],
     ['has a low surrogate', '{"title":"\\uDE00"}'],
     ['has an escaped surrogate pair', '{"title":"\\ud83d\\ude00"}'],
+    ['has a name twice', '{"title":"a","title":"b"}'],
+    ['has a name twice, once with an escape', '{"title":"a","ti\\u0074le":"b"}'],
     ['is empty', ' '],
   ])('passes on the bytes of a body that %s', async (_label, sent) => {
     expect(await outcomeOf('POST', '/tasks', json, sent)).toEqual(passedOn(sent));

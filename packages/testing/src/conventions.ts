@@ -3,12 +3,14 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { serve, type TestService } from './harness.ts';
 import { sendRaw, formatRequest } from './raw-http.ts';
-import { json, newBodies, send, type Subject } from './subject.ts';
+import { json, newBodies, send, unknownId, type Subject } from './subject.ts';
 
 export function testConventions(subject: Subject): void {
   const { name, create, list, prefix, table } = subject;
   const newBody = newBodies(subject);
   const valid = JSON.stringify(subject.body);
+  /** The valid body with this JSON as its text field. */
+  const withText = (value: string) => valid.replace(/^\{"\w+":"[^"]*"/, () => `{"${subject.text}":${value}`);
   let service: TestService;
   let base: string;
 
@@ -199,7 +201,13 @@ export function testConventions(subject: Subject): void {
     });
 
     it('returns 415 when the media type, charset or encoding is not supported', async () => {
-      for (const type of ['text/plain', 'application/xml', 'application/json; charset=utf-16', 'application/jsonp']) {
+      for (const type of [
+        'text/plain',
+        'application/xml',
+        'application/json; charset=utf-16',
+        'application/json; charset=utf',
+        'application/jsonp',
+      ]) {
         await expectRejected(415, 'POST', create, { 'Content-Type': type }, valid);
       }
       await expectRejected(415, 'POST', create, {}, valid);
@@ -207,7 +215,8 @@ export function testConventions(subject: Subject): void {
     });
 
     it('reads a JSON body in each spelling of its media type, and when it is compressed', async () => {
-      for (const type of ['application/json; charset=UTF-8', 'Application/JSON', 'application/json; charset="utf-8"']) {
+      const charsets = ['UTF-8', '"utf-8"', 'utf8', '"UTF8"'].map((charset) => `application/json; charset=${charset}`);
+      for (const type of ['Application/JSON', 'application/json;charset=utf8', ...charsets]) {
         expect((await send(base + create, 'POST', { 'Content-Type': type }, JSON.stringify(newBody()))).status).toBe(
           201,
         );
@@ -282,6 +291,29 @@ export function testConventions(subject: Subject): void {
       expect({}).not.toHaveProperty('admin');
     });
 
+    it('returns 400 with the pointer when an object has a name twice', async () => {
+      const own = `"${subject.text}":"b"`;
+      const escaped = own.replace(/^"./, (start) => `"\\u00${start.charCodeAt(1).toString(16)}`);
+      for (const [body, pointer] of [
+        [valid.replace('{', `{${own},`), `/${subject.text}`],
+        [valid.replace('{', `{${escaped},`), `/${subject.text}`],
+        [valid.replace('}', `,"unknown":[{},{"a":1,"a":2}]}`), '/unknown/1/a'],
+        [valid.replace('}', `,"__proto__":1,"__proto__":1}`), '/__proto__'],
+        [`{"a~/":${'['.repeat(100_000)}${']'.repeat(100_000)},"a~/":1}`, '/a~0~1'],
+      ] as const) {
+        const { body: problem } = await expectRejected(400, 'POST', create, json, body);
+        expect(problem.errors).toEqual([
+          { pointer: `/body${pointer}`, detail: 'is a duplicate name', code: 'duplicate' },
+        ]);
+        if (subject.batch) {
+          const { body: many } = await expectRejected(400, 'POST', subject.batch, json, `{"items":[${valid},${body}]}`);
+          expect(many.errors).toMatchObject([{ pointer: `/body/items/1${pointer}` }]);
+        }
+      }
+      const value = { ...newBody(), [subject.text]: 'a: b, "c": d' };
+      expect((await send(base + create, 'POST', json, JSON.stringify(value))).body).toMatchObject(value);
+    });
+
     it('escapes the name of an unknown field in its JSON Pointer', async () => {
       for (const [field, pointer] of Object.entries({
         'a/b': 'a~1b',
@@ -311,8 +343,7 @@ export function testConventions(subject: Subject): void {
     });
 
     it('returns 400 when PostgreSQL could not store the text unchanged', async () => {
-      const withText = (text: string) => `{${valid.slice(1, -1)},"${subject.text}":"${text}"}`;
-      for (const text of ['a\\u0000b', '\\ud800', '\\udc00\\ud800'])
+      for (const text of ['"a\\u0000b"', '"\\ud800"', '"\\udc00\\ud800"'])
         await expectInvalid(`/body/${subject.text}`, withText(text));
       for (const bytes of [[0xff], [0xc3, 0x28], [0xed, 0xa0, 0x80]]) {
         await expectInvalid('/body', Buffer.concat([Buffer.from('{"a":"'), Buffer.from(bytes), Buffer.from('"}')]));
@@ -321,16 +352,15 @@ export function testConventions(subject: Subject): void {
 
     it('explains each error in the problem', async () => {
       const at = (pointer: string, detail: unknown, code: string) => [{ pointer, detail, code }];
-      const text = (value: string) => `{${valid.slice(1, -1)},"${subject.text}":${value}}`;
       for (const [body, errors] of [
         ['', at('/body', 'is empty', 'json')],
         ['{', at('/body', expect.stringMatching(/^is not JSON: \w/), 'json')],
         [Buffer.from([0x22, 0xff, 0x22]), at('/body', 'is not UTF-8', 'utf-8')],
-        [text('"a\\u0000b"'), at(`/body/${subject.text}`, 'must not contain the NUL character', 'nul')],
-        [text('1'), at(`/body/${subject.text}`, 'must be string', 'type')],
+        [withText('"a\\u0000b"'), at(`/body/${subject.text}`, 'must not contain the NUL character', 'nul')],
+        [withText('1'), at(`/body/${subject.text}`, 'must be string', 'type')],
         [`{${valid.slice(1, -1)},"a/b":1}`, at('/body/a~1b', 'is not a valid field name', 'additionalProperties')],
         [
-          text('['.repeat(99) + ']'.repeat(99)),
+          withText('['.repeat(99) + ']'.repeat(99)),
           expect.arrayContaining(
             at(expect.any(String) as never, expect.stringMatching(/^is nested deeper than \d+ levels$/), 'depth'),
           ),
@@ -350,10 +380,48 @@ export function testConventions(subject: Subject): void {
     });
 
     it('counts characters, not UTF-16 code units', async () => {
-      const withText = (text: string) => JSON.stringify({ ...newBody(), [subject.text]: text });
-      const created = await send(base + create, 'POST', json, withText('🥛'.repeat(200)));
+      const sized = (length: number) => JSON.stringify({ ...newBody(), [subject.text]: '🥛'.repeat(length) });
+      const created = await send(base + create, 'POST', json, sized(200));
       expect(created).toMatchObject({ status: 201, body: { [subject.text]: '🥛'.repeat(200) } });
-      await expectInvalid(`/body/${subject.text}`, withText('🥛'.repeat(201)));
+      await expectInvalid(`/body/${subject.text}`, sized(201));
+    });
+
+    it.each([
+      ['white space', ' \t\r\n\u0085\u00a0\u1680\u2003\u2028\u202f\u3000'],
+      ['characters of zero width', '\u00ad\u034f\u061c\u180e\u200b\u200d\u200e\u2060\u2063\u2066\ufe0f\ufeff'],
+      ['fillers', '\u115f\u2800\u3164\uffa0'],
+      ['control characters', '\u0001\u001f\u007f\u009f'],
+    ])('returns 400 when the text is only %s, and accepts them next to a letter', async (_name, characters) => {
+      const { headers } = await send(base + create, 'POST', json, JSON.stringify(newBody()));
+      const url = String(headers.location).slice(prefix.length);
+      const pointer = `/body/${subject.text}`;
+      for (const blank of [characters, ...Array.from(characters)]) {
+        const body = JSON.stringify({ ...newBody(), [subject.text]: blank });
+        const { body: problem } = await expectRejected(400, 'POST', create, json, body);
+        expect(problem.errors).toMatchObject([{ pointer, code: 'pattern' }]);
+        const { body: unchanged } = await expectRejected(
+          400,
+          'PATCH',
+          url,
+          json,
+          JSON.stringify({ [subject.text]: blank }),
+        );
+        expect(unchanged.errors).toMatchObject([{ pointer, code: 'pattern' }]);
+      }
+      const visible = { ...newBody(), [subject.text]: `${characters}x${characters}` };
+      expect((await send(base + create, 'POST', json, JSON.stringify(visible))).body).toMatchObject(visible);
+    });
+
+    it('returns and updates a resource whose text is blank since an earlier version', async () => {
+      const { body: created } = await send(base + create, 'POST', json, JSON.stringify(newBody()));
+      const url = `${base}${list}/${String(created.id)}`;
+      await service.db.pool.query(`update ${table} set ${subject.text} = $2 where id = $1`, [created.id, ' \u200b']);
+      const old = { ...created, [subject.text]: ' \u200b' };
+      expect(await send(url, 'GET')).toMatchObject({ status: 200, body: old });
+      expect((await send(`${base}${list}?limit=1`, 'GET')).body.items).toEqual([old]);
+      const changes = { ...newBody(), [subject.text]: undefined };
+      const updated = await send(url, 'PATCH', json, JSON.stringify(changes));
+      expect(updated).toMatchObject({ status: 200, body: { ...changes, [subject.text]: ' \u200b', version: 2 } });
     });
 
     it('ignores the body when the operation has none', async () => {
@@ -387,6 +455,25 @@ export function testConventions(subject: Subject): void {
       expect(body.errors).toContainEqual(
         expect.objectContaining({ pointer: expect.stringMatching(/^\/path\/\w+Id$/) }),
       );
+    });
+
+    it('accepts an id in upper case, and returns it in lower case', async () => {
+      const { body: created } = await send(base + create, 'POST', json, JSON.stringify(newBody()));
+      const id = String(created.id);
+      for (const given of [id.toUpperCase(), `%${id.charCodeAt(0).toString(16)}${id.slice(1).toUpperCase()}`]) {
+        const url = `${base}${list}/${given}`;
+        expect(await send(url, 'GET')).toMatchObject({ status: 200, body: { id } });
+        expect((await send(url, 'HEAD', { 'If-None-Match': '*' })).status).toBe(304);
+        const changes = JSON.stringify({ [subject.text]: `Changed by ${given}` });
+        expect(await send(url, 'PATCH', json, changes)).toMatchObject({ status: 200, body: { id } });
+      }
+      const { body: missing } = await expectRejected(404, 'GET', `${list}/${unknownId.toUpperCase()}`);
+      expect(missing.detail).toMatch(/^There is no/);
+      expect((await send(`${base}${list}/${id.toUpperCase()}`, 'DELETE')).status).toBe(204);
+      await expectRejected(404, 'GET', `${list}/${id}`);
+      for (const invalid of [`urn:uuid:${id}`, id.replaceAll('-', ''), `{${id}}`, `${id.slice(1)}g`]) {
+        await expectRejected(400, 'GET', `${list}/${invalid}`);
+      }
     });
 
     it('rejects numbers that are too large without rounding them', async () => {

@@ -210,6 +210,7 @@ export function testConditionalRequests(subject: Subject): void {
       }
       for (const [changes, pointer] of [
         ['{"__proto__":{"version":7}}', '/body/__proto__'],
+        [`{"${subject.text}":"a","${subject.text}":"b"}`, `/body/${subject.text}`],
         ['{"constructor":{"prototype":{}}}', '/body/constructor'],
         ['{', '/body'],
         ['', '/body'],

@@ -117,6 +117,7 @@ function edgeCases({ prefix, create, list, body, text }: Subject): RequestTempla
     ...['0x10', '1e1', '1.0', '%31', '+1', '1&limit=1'].map((limit) => read(`?limit=${limit}`)),
     ...['?q=a%00b', '?q=', '?q=a+b', '?limit[]=1'].map(read),
     ...['a\\u0000b', '\\ud83e', '\\ud83e\\udd5b', '\\u00fc', 'a","__proto__":{},"x":"'].map((value) => write(value)),
+    ...['a: b', `a","${text}":"b`].map((value) => write(value)),
     write('x', '\ufeff'),
   ];
 }
@@ -185,7 +186,14 @@ function headersOf({ parameters, requestBody }: Operation): fc.Arbitrary<Record<
     'Last-Event-ID': ['0-0', '1-1', 'x'],
   };
   const record: Record<string, fc.Arbitrary<string | undefined>> = {
-    Accept: maybe('*/*', 'application/json', 'application/json;q=0', 'text/html, application/json;q=0.5', 'text/html'),
+    Accept: maybe(
+      '*/*',
+      'application/json',
+      'application/json; charset=utf-8',
+      'application/json;a=b;q=0',
+      'text/html, application/json;q=0.5',
+      'text/html',
+    ),
     Origin: mostly(fc.constant(undefined), fc.constantFrom('https://board.example', 'https://other.example')),
     'X-Request-Id': maybe('mine.1', 'a b'),
     'Content-Type': requestBody
@@ -193,6 +201,7 @@ function headersOf({ parameters, requestBody }: Operation): fc.Arbitrary<Record<
           fc.constant('application/json'),
           fc.constantFrom(
             'application/json; charset=utf-8',
+            'application/json;charset=utf8',
             'text/plain',
             'application/json;charset=utf-16',
             undefined,
@@ -256,7 +265,7 @@ function valuesOf(document: Document, { name, schema }: { name: string; schema: 
   const { enum: values = [], examples = [], type = [], default: usual } = resolve<Schema>(document, schema);
   const own = [...values, ...examples, ...(usual === undefined ? [] : [usual])];
   if (name === 'email') return ['twin@example.com', 'Twin.2@example.com'];
-  if (name.endsWith('Id')) return [null, unknownId];
+  if (name.endsWith('Id')) return [null, unknownId, unknownId.toUpperCase()];
   if (type.includes('integer')) return [1, 2, 50, ...own];
   return own.length > 0 ? own : ['milk', '2026-12-12', 'ü🥛'];
 }

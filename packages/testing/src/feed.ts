@@ -412,7 +412,8 @@ export function testFeed(subject: Subject): void {
     // `close` makes the response emit an error.
     response.on('error', () => undefined);
     expect([response.statusCode, response.headers['content-type']]).toEqual([200, 'text/event-stream; charset=utf-8']);
-    expect(response.headers['cache-control']).toBe('no-cache');
+    const unbuffered = { 'cache-control': 'no-cache, no-transform', 'x-accel-buffering': 'no', vary: 'Origin, Accept' };
+    expect(response.headers).toMatchObject(unbuffered);
     for (const header of ['etag', 'link', 'content-length']) expect(response.headers).not.toHaveProperty(header);
     const closed = new Promise((resolve) => response.once('close', resolve));
     const chunks = response.setEncoding('utf8').iterator({ destroyOnReturn: false });

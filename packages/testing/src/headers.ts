@@ -79,6 +79,52 @@ export function testHeaders(subject: Subject): void {
     }
   });
 
+  describe('Accept', () => {
+    const negotiated = contract.operations.flatMap((operation) =>
+      [200, 201].flatMap((status) => {
+        const types = Object.keys(operation.responses.get(status)?.content ?? {});
+        return types.map((type) => ({ operation, type, isOneOfSeveral: types.length > 1 }));
+      }),
+    );
+    // An event stream does not end.
+    const headOf = (operation: Operation) =>
+      operation.method === 'GET' ? { ...operation, method: 'HEAD' } : operation;
+
+    it.each(negotiated.map((each) => [each.operation.operationId, each.type, each] as const))(
+      'matches the media type of %s, %s, with any parameters',
+      async (_operationId, _type, { operation, type, isOneOfSeveral }) => {
+        for (const Accept of [
+          `${type};charset=utf-8`,
+          `text/html, ${type.toUpperCase()} ; Charset = "UTF-8"; q=0.1; more="a,b;c"`,
+          `${type};profile="a;q=0,\\"b";q=0.9, text/html;level=1`,
+          `*/*;charset=utf-8;q=0.2, ${type};charset=utf-8;q=0.3`,
+        ]) {
+          const { status, headers } = await request(headOf(operation), { headers: { Accept } });
+          expect({ Accept, status }).toEqual({ Accept, status: operation.method === 'POST' ? 201 : 200 });
+          expect(headers['content-type']).toBe(`${type}; charset=utf-8`);
+          expect(headers.vary?.split(', ').includes('Accept') ?? false).toBe(isOneOfSeveral);
+        }
+        for (const Accept of [`${type};charset=utf-8;q=0`, `${type};q=0, */*;q=0`, `text/html;a="${type}"`]) {
+          const { status, headers } = await request(headOf(operation), { headers: { Accept } });
+          expect({ Accept, status, vary: headers.vary }).toMatchObject({
+            Accept,
+            status: 406,
+            vary: expect.stringContaining('Accept'),
+          });
+        }
+      },
+    );
+
+    it('is named in Vary, next to Origin, when CORS and Accept select the response', async () => {
+      for (const { operation } of negotiated.filter(({ isOneOfSeveral }) => isOneOfSeveral)) {
+        for (const headers of [{}, { 'If-None-Match': '*' }, { Accept: 'text/html' }]) {
+          const response = await request(operation, { headers: { ...headers, Origin: 'https://board.example' } });
+          expect(response.headers.vary?.split(', ').sort()).toEqual(['Accept', 'Origin']);
+        }
+      }
+    });
+  });
+
   describe('Link', () => {
     it('leads through the whole list, with the prefix and filters of the request', async () => {
       for (let index = 0; index < 5; index++) await createResource();

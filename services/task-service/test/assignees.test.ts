@@ -46,6 +46,32 @@ describe('unknown assignee', () => {
   });
 });
 
+describe('assignee in upper case', () => {
+  it('is the same user in a body, a batch, a patch, a filter, a cursor and a retry, and is returned in lower case', async () => {
+    const upper = alice.toUpperCase();
+    const headers = { 'Idempotency-Key': 'upper case' };
+    const body = { title: 'Buy milk', assigneeId: upper };
+    const { data: task, response } = await api.POST('/tasks', { body, params: { header: headers } });
+    expect(task).toMatchObject({ assigneeId: alice });
+    const retried = await api.POST('/tasks', { body: { ...body, assigneeId: alice }, params: { header: headers } });
+    expect([retried.data, retried.response.headers.get('Idempotent-Replayed')]).toEqual([task, 'true']);
+    expect(response.headers.get('Idempotent-Replayed')).toBeNull();
+    const { data: batch } = await api.POST('/tasks/batch', { body: { items: [body, { ...body, assigneeId: null }] } });
+    expect(batch?.items.map(({ assigneeId }) => assigneeId)).toEqual([alice, null]);
+    const unassigned = await createTask(null);
+    const params = { path: { taskId: unassigned.id.toUpperCase() } };
+    const { data: changed } = await api.PATCH('/tasks/{taskId}', { params, body: { assigneeId: upper } });
+    expect(changed).toMatchObject({ id: unassigned.id, assigneeId: alice });
+    const { data: first } = await api.GET('/tasks', { params: { query: { assigneeId: upper, limit: 1 } } });
+    const cursor = first?.nextCursor ?? '';
+    const { data: second } = await api.GET('/tasks', { params: { query: { assigneeId: alice, limit: 2, cursor } } });
+    const ids = [...(first?.items ?? []), ...(second?.items ?? [])].map(({ id }) => id);
+    expect(ids).toEqual([changed?.id, batch?.items[0]?.id, task?.id]);
+    const { error } = await api.POST('/tasks', { body: { ...body, assigneeId: unknownId.toUpperCase() } });
+    expect(error).toMatchObject(problemOf(unknownId));
+  });
+});
+
 describe('unassign', () => {
   it('unassigns every task of a deleted user with one event each and rejects new assignments to the user', async () => {
     const { db } = service;

@@ -76,6 +76,8 @@ type RuntimeHeader =
   | 'Retry-After'
   | 'Allow'
   | 'Cache-Control'
+  | 'Vary'
+  | 'X-Accel-Buffering'
   | 'ETag'
   | 'Link'
   | 'Idempotent-Replayed';

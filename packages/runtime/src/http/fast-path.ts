@@ -9,8 +9,9 @@ import type { Contract, Operation, Parameter } from '../contract/document.ts';
 import { readBody } from './body.ts';
 import { contextOf, hasBody, type Stage, type ValidRequest } from './context.ts';
 import { headersOf, type Dispatch } from './dispatch.ts';
+import { findDuplicateName } from './json.ts';
 import type { Load } from './load-shedding.ts';
-import { expectationOf, isDecodable, isInteger } from './middleware.ts';
+import { expectationOf, isDecodable, isInteger, preferredType } from './middleware.ts';
 import type { Responder } from './respond.ts';
 
 export function fastPath(contract: Contract, dispatch: Dispatch, responder: Responder, load: Load): Stage {
@@ -101,6 +102,8 @@ function createReaders({ document: { components } }: Contract): (operation: Oper
 function newAjv(coerceTypes: boolean): Ajv2020 {
   const ajv = new Ajv2020({ strict: false, validateSchema: false, useDefaults: true, coerceTypes });
   formats.default(ajv, { mode: 'full' });
+  // Express converts an id in upper case.
+  ajv.addFormat('uuid', /^[^A-F]*$/);
   return ajv;
 }
 
@@ -146,7 +149,7 @@ function bodyParser(validate: ValidateFunction): (bytes: Buffer) => unknown {
     if (/\\u(0000|d[89a-f])/i.test(text)) return undefined;
     try {
       const body: unknown = JSON.parse(text);
-      return validate(body) ? body : undefined;
+      return findDuplicateName(text, body) === undefined && validate(body) ? body : undefined;
     } catch {
       return undefined;
     }
@@ -160,7 +163,7 @@ function acceptsJson(req: IncomingMessage): boolean {
   if (accept === undefined) return true;
   let result = acceptCache.get(accept);
   if (result === undefined) {
-    result = (req as Request).accepts('application/json') !== false;
+    result = preferredType(req as Request, ['application/json']) !== false;
     if (acceptCache.size < 100) acceptCache.set(accept, result);
   }
   return result;

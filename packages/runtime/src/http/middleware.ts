@@ -5,6 +5,7 @@ import type { Operation } from '../contract/document.ts';
 import { HttpError, InvalidRequest, type InvalidField } from '../errors.ts';
 import { readBody } from './body.ts';
 import { contextOf, hasBody } from './context.ts';
+import { findDuplicateName } from './json.ts';
 import type { Load } from './load-shedding.ts';
 import { escapeName } from './problems.ts';
 
@@ -88,21 +89,31 @@ export function expectationOf(operation: Operation): Expectation {
 
 /** The response media type that the client prefers. Throws 406 or 415 when the media types do not match. */
 function negotiate(req: Request, { produces, consumes }: Expectation): string {
-  const accept = req.accepts(produces);
+  const accept = preferredType(req, produces);
   if (produces.length > 0 && accept === false) {
     throw new HttpError(406, `Accept must allow ${produces.join(' or ')}.`);
   }
   const [type = '', ...parameters] = (req.headers['content-type'] ?? '').toLowerCase().split(/\s*;\s*/);
   delete req.headers['content-type'];
   if (consumes.length === 0) return String(accept);
-  const charset = parameters.find((each) => each.startsWith('charset='))?.replaceAll('"', '');
-  if (!consumes.includes(type) || (charset && charset !== 'charset=utf-8')) {
+  const charset = parameters.find((each) => each.startsWith('charset='));
+  if (!consumes.includes(type) || (charset && !/^charset=("?)utf-?8\1$/.test(charset))) {
     throw new HttpError(415, `Content-Type must be ${consumes.join(' or ')} in UTF-8.`);
   }
   // The validator caches a compiled schema for each content type: let it see only the contract's.
   req.headers['content-type'] = type;
   return String(accept);
 }
+
+/** The type that `Accept` prefers. Its parameters, such as `charset`, do not matter: no type of a contract has any. */
+export function preferredType(req: Request, types: string[]): string | false {
+  const { headers } = req;
+  if (headers.accept) headers.accept = headers.accept.replace(parameter, '');
+  return req.accepts(types);
+}
+
+/** A parameter of a media type that is not its weight (RFC 9110 §5.6.6, §12.4.2). */
+const parameter = /;\s*(?!q\s*=)[^\s;,="]+\s*=\s*("(?:[^"\\]|\\.)*"|[^;,"]*)/gi;
 
 /** The validator would accept `0x10`, `1e1` and `1.0` as integers. */
 function checkIntegers(req: Request, { integers }: Expectation): void {
@@ -131,15 +142,26 @@ export function readJson(load: Load): RequestHandler {
 }
 
 function parse(bytes: Buffer): unknown {
-  const invalid = (detail: string, code: string) => new InvalidRequest([{ pointer: '/body', detail, code }]);
-  if (bytes.length === 0) throw invalid('is empty', 'json');
-  if (!isUtf8(bytes)) throw invalid('is not UTF-8', 'utf-8');
+  if (bytes.length === 0) throw invalidBody('is empty', 'json');
+  if (!isUtf8(bytes)) throw invalidBody('is not UTF-8', 'utf-8');
+  // TextDecoder drops a byte order mark (RFC 8259 §8.1).
+  const text = new TextDecoder().decode(bytes);
+  const body = parseJson(text);
+  const duplicate = findDuplicateName(text, body);
+  if (duplicate !== undefined) throw invalidBody('is a duplicate name', 'duplicate', duplicate);
+  return body;
+}
+
+function parseJson(text: string): unknown {
   try {
-    // TextDecoder drops a byte order mark (RFC 8259 §8.1).
-    return JSON.parse(new TextDecoder().decode(bytes));
+    return JSON.parse(text);
   } catch (error) {
-    throw invalid(`is not JSON: ${(error as Error).message}`, 'json');
+    throw invalidBody(`is not JSON: ${(error as Error).message}`, 'json');
   }
+}
+
+function invalidBody(detail: string, code: string, pointer = ''): InvalidRequest {
+  return new InvalidRequest([{ pointer: `/body${pointer}`, detail, code }]);
 }
 
 export const checkText: RequestHandler = (req, _res, next) => {

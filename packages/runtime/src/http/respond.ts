@@ -28,6 +28,7 @@ export function createResponder({ contract, stopping, commonHeaders, findViolati
   function send(res: ServerResponse, { status, headers, body, stream }: Reply): void {
     const all = commonHeaders.slice();
     all.push('X-Request-Id', contextOf(res).requestId, ...headers);
+    joinVary(all);
     // A stopping service closes its connections, and a connection is of no use after a stream.
     if (stream || stopping.aborted) all.push('Connection', 'close');
     if (body !== undefined) all.push('Content-Length', String(Buffer.byteLength(body)));
@@ -85,6 +86,14 @@ export function createResponder({ contract, stopping, commonHeaders, findViolati
 
     fail,
   };
+}
+
+/** Joins the `vary` of CORS and the `Vary` of the contract: Node 20 would send only the second. */
+function joinVary(headers: string[]): void {
+  const [common, own] = [headers.indexOf('vary'), headers.indexOf('Vary')];
+  if (common < 0 || own < 0) return;
+  headers[own + 1] = `${headers[common + 1]}, ${headers[own + 1]}`;
+  headers.splice(common, 2);
 }
 
 function successReply(

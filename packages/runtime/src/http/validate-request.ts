@@ -33,13 +33,18 @@ function install(document: Document): RequestHandler {
   return validate;
 }
 
-/** A copy, which the validator modifies. It would reject reserved characters in a query, as in `?email=a@b.example`. */
+/** A copy, which the validator modifies. */
 function forValidator(document: Document): Document {
-  const copy = JSON.parse(JSON.stringify(document), (_key, value: unknown) => {
-    const isQueryParameter = typeof value === 'object' && value !== null && 'in' in value && value.in === 'query';
-    return isQueryParameter ? { ...value, allowReserved: true } : value;
+  const copy = JSON.parse(JSON.stringify(document), (_key, value: object | null) => {
+    const { in: place, format } = (value ?? {}) as { in?: unknown; format?: unknown };
+    // The validator would reject reserved characters in a query, as in `?email=a@b.example`.
+    if (place === 'query') return { ...value, allowReserved: true };
+    return format === 'uuid' ? { ...value, ...lowerCase } : value;
   }) as Document;
   const operations = Object.values(copy.paths).flatMap((item) => Object.values(item) as Partial<Operation>[]);
   for (const part of [copy.components, ...operations]) delete (part as { responses?: unknown }).responses;
   return copy;
 }
+
+/** The validator's keyword for a conversion after validation. Its option `serDes` ignores strings that may be null. */
+const lowerCase = { 'x-eov-req-serdes': { deserialize: (id: string) => id.toLowerCase() } };
