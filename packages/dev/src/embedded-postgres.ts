@@ -4,8 +4,22 @@
  * adopts it. PostgreSQL refuses to run as root: started by root, it runs as the owner of the data, initially `nobody`.
  */
 import { execFile } from 'node:child_process';
-import { chown, lstat, mkdir, mkdtemp, readFile, readdir, realpath, rename, rm, stat, symlink } from 'node:fs/promises';
-import { existsSync, writeFileSync } from 'node:fs';
+import {
+  chown,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -103,17 +117,21 @@ type User = { uid: number; gid: number } | undefined;
 /** Opens the cluster in `dataDir`, which initdb creates when it is missing. */
 async function openCluster(dataDir: string): Promise<Cluster> {
   const path = join(dataDir, 'postgres');
+  const created: string[] = [];
   try {
-    await mkdir(dataDir, { recursive: true });
+    if (await mkdir(dataDir, { recursive: true })) created.push(dataDir);
     if (await lstat(path).catch(() => undefined)) return await openExisting(path);
     const user = await unprivilegedUser();
     const bin = await reachableBinaries(user);
     const base = (await canReach(user, dataDir)) ? dataDir : await createReachableFolder(user);
+    if (base !== dataDir) created.push(base);
     const data = join(await realpath(base), 'postgres');
     await initialize({ data, bin, user });
     if (base !== dataDir) await symlink(data, path);
     return { data, bin, user };
   } catch (error) {
+    // Removes only empty folders.
+    for (const folder of created) await rmdir(folder).catch(() => undefined);
     const { code, message } = error as NodeJS.ErrnoException;
     if (!code) throw error;
     throw new Error(`cannot use the data folder ${dataDir} (${message}): set DATA_DIR to a writable folder`, {
@@ -144,9 +162,13 @@ async function openExisting(path: string): Promise<Cluster> {
 /** Runs initdb in a temporary folder and renames it, so that a folder called `postgres` is always complete. */
 async function initialize({ data, bin, user }: Cluster): Promise<void> {
   const staging = await mkdtemp(join(dirname(data), 'initdb-'));
-  if (user) await chown(staging, user.uid, user.gid);
   const passwordFile = join(staging, 'password');
-  writeFileSync(passwordFile, superuser.password, { mode: 0o644 });
+  await writeFile(passwordFile, superuser.password);
+  if (user) {
+    await chown(staging, user.uid, user.gid);
+    // A umask such as 027 would keep the file from the server's user.
+    await chown(passwordFile, user.uid, user.gid);
+  }
   const settings = [
     ...['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'timezone=UTC', 'log_timezone=UTC'],
     // Test files run in parallel on one server, each with its own pools.
@@ -204,7 +226,7 @@ async function startServer(cluster: Cluster, port: number): Promise<Server> {
   const log = join(cluster.data, 'server.log');
   const loggedBefore = (await readFile(log).catch(() => '')).length;
   // pg_ctl starts it in a new session, so Ctrl-C in the terminal cannot stop it before the services.
-  await pgCtl(cluster, 'start', '-t', String(startTimeoutSeconds), '-l', log, '-o', `-p ${port}`).catch(
+  await pgCtl(cluster, 'start', '-t', String(startTimeoutSeconds), '-l', basename(log), '-o', `-p ${port}`).catch(
     async (error: unknown) => {
       const logged = (await readFile(log).catch(() => Buffer.from(''))).subarray(loggedBefore).toString();
       const reason =
@@ -285,15 +307,16 @@ async function canReach(user: User, path: string): Promise<boolean> {
   );
 }
 
+/** Runs pg_ctl in the data folder: it puts paths into a shell command, where `$` and quotes would be expanded. */
 function pgCtl({ data, bin, user }: Cluster, command: string, ...options: string[]): Promise<{ stdout: string }> {
-  return run(user, join(bin, 'pg_ctl'), [command, '-w', '-D', data, ...options]);
+  return run(user, join(bin, 'pg_ctl'), [command, '-w', '-D', '.', ...options], data);
 }
 
-/** Runs a program without PG* variables, in English, and in a folder that every user can read. */
-function run(user: User, program: string, options: string[]): Promise<{ stdout: string }> {
+/** Runs a program without PG* variables, in English, and by default in a folder that every user can read. */
+function run(user: User, program: string, options: string[], cwd = '/'): Promise<{ stdout: string }> {
   // macOS has ids above 2³¹, which child_process expects as negative numbers.
   const ids = user && { uid: user.uid | 0, gid: user.gid | 0 };
-  return promisify(execFile)(program, options, { ...ids, cwd: '/', env: { PATH: process.env.PATH, LC_ALL: 'C' } });
+  return promisify(execFile)(program, options, { ...ids, cwd, env: { PATH: process.env.PATH, LC_ALL: 'C' } });
 }
 
 function isAlive(pid: number): boolean {

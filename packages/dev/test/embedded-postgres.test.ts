@@ -155,6 +155,32 @@ describe('startPostgres on an unusable data folder', () => {
   });
 });
 
+describe('startPostgres in a new data folder', () => {
+  it.each(['027', '077'])('starts when the umask is %s', async (mask) => {
+    const umask = process.umask(mask);
+    try {
+      const postgres = await startPostgres({ dataDir: join(folder, `umask-${mask}`) });
+      await postgres.stop();
+      if (!postgres.dataDir.startsWith(folder)) await rm(dirname(postgres.dataDir), { recursive: true });
+    } finally {
+      process.umask(umask);
+    }
+  });
+
+  it('starts when the path has spaces, quotes and other characters of a shell', async () => {
+    const dataDir = join(folder, 'it\'s $HOME "`id`" \\');
+    const postgres = await startPostgres({ dataDir });
+    await postgres.stop();
+    expect(postgres.dataDir).toBe(join(dataDir, 'postgres'));
+  });
+
+  it('leaves no folder behind when initdb fails', async () => {
+    const dataDir = join(folder, 'two\nlines');
+    await expect(startPostgres({ dataDir })).rejects.toThrow('cannot create a database in');
+    expect(await readdir(folder)).not.toContain('two\nlines');
+  });
+});
+
 describe('createDatabase', () => {
   let postgres: Postgres;
   const as = (role: string, sql: string) => query({ ...postgres, user: role, password: role }, sql, 'team');
