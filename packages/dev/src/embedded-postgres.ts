@@ -47,6 +47,11 @@ const superuser = { user: 'postgres', password: 'postgres' };
 const startTimeoutSeconds = 60;
 const stopTimeoutSeconds = 4;
 
+// The shell's variables for another server: node-postgres reads them here, and in the services, which inherit them.
+for (const name of Object.keys(process.env)) {
+  if (name.startsWith('PG')) Reflect.deleteProperty(process.env, name);
+}
+
 /**
  * Starts the server whose data is in `dataDir`, or adopts the one that runs there. Creates `dataDir` when it is missing and
  * locks it until `stop`. Without `port` it listens on a free one.
@@ -312,7 +317,7 @@ function pgCtl({ data, bin, user }: Cluster, command: string, ...options: string
   return run(user, join(bin, 'pg_ctl'), [command, '-w', '-D', '.', ...options], data);
 }
 
-/** Runs a program without PG* variables, in English, and by default in a folder that every user can read. */
+/** Runs a program in English, and by default in a folder that every user can read. */
 function run(user: User, program: string, options: string[], cwd = '/'): Promise<{ stdout: string }> {
   // macOS has ids above 2³¹, which child_process expects as negative numbers.
   const ids = user && { uid: user.uid | 0, gid: user.gid | 0 };

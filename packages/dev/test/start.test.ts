@@ -75,6 +75,11 @@ describe('npm start', () => {
     expect(statuses.filter((status) => status !== 200)).toEqual([]);
   });
 
+  it('ignores the PG* variables of the shell', async () => {
+    await createTask('with the variables of another server');
+    expect(system.errors()).toBe('');
+  });
+
   it('prints one line and creates no data when its port is taken', async () => {
     const other = run({ DATA_DIR: join(folder, 'other') });
     expect(await other.exit).toBe(1);
@@ -142,9 +147,18 @@ async function launch(): Promise<Launched> {
   return launched;
 }
 
+/** No server to use, and variables that node-postgres reads. */
+const shell = {
+  POSTGRES_HOST: '',
+  PGHOST: 'db.example',
+  PGSSLMODE: 'require',
+  PGSSLNEGOTIATION: 'direct',
+  PGOPTIONS: '-c default_transaction_read_only=on',
+};
+
 function run(environment: Record<string, string>): Launched {
   const child: ChildProcess = spawn(process.execPath, [file('../dist/start.js')], {
-    env: { ...process.env, POSTGRES_HOST: '', PORT: String(port), DATA_DIR: dataDir, ...environment },
+    env: { ...process.env, ...shell, PORT: String(port), DATA_DIR: dataDir, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
