@@ -3,6 +3,7 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -43,6 +44,15 @@ describe('npm start', () => {
       /task-service-2 .*http:.*metrics http:[^]*user-service-1[^]*psql postgres:[^]*Ctrl-C stops/,
     );
     expect(system.replicas().size).toBe(4);
+  });
+
+  it('listens on loopback addresses only', async () => {
+    const ports = [...system.output().matchAll(/(?:localhost|127\.0\.0\.1):(\d+)/g)].map(([, port]) => Number(port));
+    expect(new Set(ports).size).toBe(10);
+    for (const port of ports) {
+      const socket = connect(port, '127.0.0.2');
+      await expect(once(socket, 'connect')).rejects.toThrow('ECONNREFUSED');
+    }
   });
 
   it('passes demo.sh', async () => {

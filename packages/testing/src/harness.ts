@@ -92,6 +92,7 @@ export async function newEnvironment(name: string, port = Number(process.env.TES
   return {
     PORT: 0,
     METRICS_PORT: 0,
+    LISTEN_ADDRESS: '127.0.0.1',
     POSTGRES_HOST: '127.0.0.1',
     POSTGRES_PORT: port,
     POSTGRES_DB: database,
