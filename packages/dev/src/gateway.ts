@@ -6,7 +6,7 @@
  * not go to the next replica.
  */
 import { once } from 'node:events';
-import http, { type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import http, { type ClientRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HttpError } from '@task-manager/runtime/errors';
@@ -45,6 +45,8 @@ interface Replica {
 }
 
 const host = '127.0.0.1';
+/** Clients connect to either for `localhost`. */
+const addresses = [host, '::1'];
 const checkIntervalMs = 250;
 const checkIntervalNotReadyMs = 100;
 const checkTimeoutMs = 2000;
@@ -79,8 +81,8 @@ export function readPort(defaultPort: number): number {
 }
 
 /**
- * Listens on 127.0.0.1 and sends each request to a replica of the service in its route. Rejects with an Error of one line
- * when it cannot listen on the port.
+ * Listens on 127.0.0.1 and ::1, and sends each request to a replica of the service in its route. Rejects with an Error of
+ * one line when it cannot listen on the port.
  */
 export async function startGateway(options: {
   port: number;
@@ -96,9 +98,10 @@ export async function startGateway(options: {
     lastUsed: 0,
   }));
   const agent = new http.Agent({ keepAlive: true });
+  const stopChecks = new AbortController();
   const serve = (request: IncomingMessage, response: ServerResponse) => {
     // Close connections after the response while the gateway shuts down.
-    if (!server.listening) response.shouldKeepAlive = false;
+    if (stopChecks.signal.aborted) response.shouldKeepAlive = false;
     const route = findRoute(options.routes, request);
     const command = options.commands?.[`${request.method} ${pathOf(request)}`];
     if (!request.headers.host) sendProblem(request, response, 400, 'The request has no Host header.');
@@ -110,30 +113,41 @@ export async function startGateway(options: {
     sendProblem(request, response, status, message);
   };
   // The HTTP parser and limits of the services: both must agree where a request ends (request smuggling).
-  const server = createHttpServer({ serve, reject });
-  server.listen(options.port, host);
-  await once(server, 'listening').catch((error: unknown) => {
-    const reason = (error as NodeJS.ErrnoException).code === 'EADDRINUSE' ? 'taken' : `unavailable (${String(error)})`;
-    throw new Error(`port ${options.port} is ${reason}: stop what uses it, or set PORT to another one`, {
-      cause: error,
-    });
-  });
-  const stopChecks = new AbortController();
+  const servers = addresses.map(() => createHttpServer({ serve, reject }));
+  const port = await listen(servers, options.port);
   await Promise.all(replicas.map((replica) => keepChecking(replica, stopChecks.signal)));
 
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     ready: () => servicesOf(options.routes).every((service) => candidates(replicas, service)[0]?.health === 'ready'),
     async close() {
       stopChecks.abort();
       const limit = setTimeout(() => {
-        server.closeAllConnections();
+        for (const server of servers) server.closeAllConnections();
       }, closeTimeoutMs);
-      await new Promise((resolve) => server.close(resolve));
+      await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
       clearTimeout(limit);
       agent.destroy();
     },
   };
+}
+
+/** Listens on both addresses, or on one when the machine has no IPv6. Returns the port. */
+async function listen(servers: Server[], port: number): Promise<number> {
+  for (const [i, server] of servers.entries()) {
+    try {
+      server.listen(port, addresses[i]);
+      await once(server, 'listening');
+      ({ port } = server.address() as AddressInfo);
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException;
+      if (['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes(code)) continue;
+      for (const each of servers) each.close();
+      const reason = code === 'EADDRINUSE' ? 'taken' : `unavailable (${String(error)})`;
+      throw new Error(`port ${port} is ${reason}: stop what uses it, or set PORT to another one`, { cause: error });
+    }
+  }
+  return port;
 }
 
 async function runCommand(
@@ -252,7 +266,9 @@ function forward(
       resolve(refused ? 'refused' : 'lost');
     });
     upstream.on('response', (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.statusMessage, endToEnd(answer.rawHeaders));
+      // Node chunks the body itself, when the client understands that: HTTP/1.0 does not.
+      const headers = endToEnd(answer.rawHeaders, /^transfer-encoding$/i);
+      response.writeHead(answer.statusCode ?? 502, answer.statusMessage, headers);
       answer.pipe(response);
       answer.on('close', () => {
         if (!answer.complete) response.destroy();

@@ -47,7 +47,7 @@ async function start(stopped: AbortSignal): Promise<void> {
   for (const { service, port } of replicas) {
     const contract = contracts.get(service) as Contract;
     const file = join(running.folder, `${service}.json`);
-    await writeFile(file, JSON.stringify(withServerPaths(contract), without422));
+    await writeFile(file, JSON.stringify(withServerPaths(contract), adapt));
     running.mocks.push(mock(service, file, port));
     operations.push(...operationsOf(contract));
   }
@@ -88,9 +88,14 @@ function withServerPaths(contract: Contract): Contract {
   return { ...contract, paths: Object.fromEntries(paths) };
 }
 
-/** Prism prefers 422 for invalid requests; the services return 400, and 422 only for a reused key. */
-function without422(name: string, value: unknown): unknown {
-  return name === '422' ? undefined : value;
+/** Prism answers an invalid request with 422, or with the one example of 400. */
+function adapt(name: string, value: unknown): unknown {
+  // The services return 400, and 422 only for a reused key.
+  if (name === '422') return undefined;
+  if (name !== 'invalid-request') return value;
+  const example = value as { value: object };
+  const detail = 'This is an example. The header sl-violations lists what is invalid in your request.';
+  return { ...example, value: { ...example.value, detail } };
 }
 
 /** A line per operation: `GET /user/users  List users`. */

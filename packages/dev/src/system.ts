@@ -128,12 +128,16 @@ export class System {
 
   #run(address: ReplicaAddress, database: Database, onEnd: (reason: string) => void): Replica & ReplicaAddress {
     const { name, service, port, metricsPort, colour } = address;
-    // Services call each other through the gateway, as through a Service in a cluster.
-    const usersUrl = `http://localhost:${this.#options.port}/user`;
-    const ports = { PORT: String(port), METRICS_PORT: String(metricsPort), USER_SERVICE_URL: usersUrl };
     const replica = runReplica({
       command: commandOf(service),
-      environment: { ...defaults, ...process.env, ...database.environmentOf(service), ...ports },
+      environment: {
+        ...defaults,
+        ...process.env,
+        ...database.environmentOf(service),
+        ...{ LISTEN_ADDRESS: '127.0.0.1', PORT: String(port), METRICS_PORT: String(metricsPort) },
+        // Services call each other through the gateway, as through a Service in a cluster.
+        USER_SERVICE_URL: `http://localhost:${this.#options.port}/user`,
+      },
       print: (line) => {
         this.#options.print(name, colour, line);
       },

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import pg from 'pg';
 import { until } from '@task-manager/testing/until';
 import { createDatabase, startPostgres, type Postgres } from '../src/embedded-postgres.ts';
@@ -112,7 +114,7 @@ describe('startPostgres on an unusable data folder', () => {
     );
   });
 
-  it('throws when the data is from another PostgreSQL version', async () => {
+  it('throws when the data is from an unknown PostgreSQL version', async () => {
     const dataDir = join(folder, 'old');
     await mkdir(join(dataDir, 'postgres'), { recursive: true });
     await writeFile(join(dataDir, 'postgres/PG_VERSION'), '15\n');
@@ -152,6 +154,64 @@ describe('startPostgres on an unusable data folder', () => {
     await expect(startPostgres({ dataDir })).rejects.toThrow(
       /does not exist: remove the link to start with an empty database$/,
     );
+  });
+});
+
+describe('startPostgres on data of PostgreSQL 17', () => {
+  const tools = fileURLToPath(new URL('../../../.tools/postgres-17', import.meta.url));
+  const removeTools = () => rm(tools, { recursive: true, force: true });
+  beforeAll(removeTools);
+  afterAll(removeTools);
+
+  // It downloads 40 MB.
+  const onBuildServer = process.env.CI ? it : it.skip;
+  onBuildServer(
+    'throws the command that installs PostgreSQL 17, and then serves the data',
+    async () => {
+      const dataDir = join(folder, 'seventeen');
+      await mkdir(join(dataDir, 'postgres'), { recursive: true });
+      await writeFile(join(dataDir, 'postgres/PG_VERSION'), '17\n');
+      const reason = await startPostgres({ dataDir }).then(String, String);
+      const [, command = ''] = /from PostgreSQL 17: run (npm .*) to keep using it, or set DATA_DIR/.exec(reason) ?? [];
+      await promisify(execFile)('sh', ['-c', command]);
+
+      await rm(dataDir, { recursive: true });
+      const before = await startPostgres({ dataDir, version: '17' });
+      await query(before, `create table kept as select 'Grüße 🙂' as word`);
+      await before.stop();
+      const after = await startPostgres({ dataDir });
+      expect(await query(after, `select word, current_setting('server_version') as version from kept`)).toEqual([
+        { word: 'Grüße 🙂', version: expect.stringMatching(/^17\./) },
+      ]);
+      await after.stop();
+    },
+    120_000,
+  );
+});
+
+describe('startPostgres in a new data folder', () => {
+  it.each(['027', '077'])('starts when the umask is %s', async (mask) => {
+    const umask = process.umask(mask);
+    try {
+      const postgres = await startPostgres({ dataDir: join(folder, `umask-${mask}`) });
+      await postgres.stop();
+      if (!postgres.dataDir.startsWith(folder)) await rm(dirname(postgres.dataDir), { recursive: true });
+    } finally {
+      process.umask(umask);
+    }
+  });
+
+  it('starts when the path has spaces, quotes and other characters of a shell', async () => {
+    const dataDir = join(folder, 'it\'s $HOME "`id`" \\');
+    const postgres = await startPostgres({ dataDir });
+    await postgres.stop();
+    expect(postgres.dataDir).toBe(join(dataDir, 'postgres'));
+  });
+
+  it('leaves no folder behind when initdb fails', async () => {
+    const dataDir = join(folder, 'two\nlines');
+    await expect(startPostgres({ dataDir })).rejects.toThrow('cannot create a database in');
+    expect(await readdir(folder)).not.toContain('two\nlines');
   });
 });
 

@@ -2,6 +2,8 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import http, { type IncomingHttpHeaders, type RequestListener, type RequestOptions } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { text } from 'node:stream/consumers';
 import { sendRaw, openSocket, type RawResponse } from '@task-manager/testing/raw-http';
 import { until } from '@task-manager/testing/until';
 import { readRoutes, startGateway, type Gateway } from '../src/gateway.ts';
@@ -44,6 +46,24 @@ describe('routing', () => {
       expect((await ask(gateway, { headers: { host } })).body).toBe(host);
     },
   );
+
+  // A container may have no IPv6.
+  const hasIPv6 = Object.values(networkInterfaces()).some((each) => each?.some(({ address }) => address === '::1'));
+  const withIPv6 = hasIPv6 ? it : it.skip;
+  withIPv6('accepts connections to ::1', async () => {
+    const gateway = await gatewayOf({ 'task-service': [named('task-service')] });
+    expect(await (await fetch(`http://[::1]:${gateway.port}/`)).text()).toBe('task-service');
+  });
+
+  withIPv6('throws when another program has the port on ::1', async () => {
+    const other = http.createServer().listen(0, '::1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    await expect(startGateway({ port, routes: [], replicas: [] })).rejects.toThrow(`port ${port} is taken: stop what`);
+    other.close();
+    await once(other, 'close');
+    await (await startGateway({ port, routes: [], replicas: [] })).close();
+  });
 
   it('returns 404 when the host is unknown', async () => {
     const gateway = await gatewayOf({ 'task-service': [named('task-service')] });
@@ -183,6 +203,15 @@ describe('forwarding', () => {
       'x-forwarded-host': 'task-user.local',
     });
     expect(seen).not.toHaveProperty('x-secret');
+  });
+
+  it('sends no chunks to a client of HTTP/1.0', async () => {
+    const gateway = await gatewayOf({ 'task-service': [(_req, res) => res.write('no ') && res.end('length')] });
+    const socket = await openSocket(urlOf(gateway));
+    socket.write('GET / HTTP/1.0\r\nHost: localhost\r\n\r\n');
+    const response = await text(socket);
+    expect(response).not.toMatch(/^transfer-encoding:/im);
+    expect(response).toMatch(/\r\n\r\nno length$/);
   });
 
   it('aborts the response when the replica aborts it', async () => {

@@ -38,4 +38,11 @@ describe('npm run mock', () => {
     expect((await post('/tasks', { title: '' })).status).toBe(400);
     expect((await post('/user/register', { name: 'Alice' })).status).toBe(400);
   });
+
+  it('says that the 400 is an example, and which header describes the request', async () => {
+    const response = await post('/tasks', { title: '' });
+    const detail = 'This is an example. The header sl-violations lists what is invalid in your request.';
+    expect(await response.json()).toMatchObject({ status: 400, detail });
+    expect(response.headers.get('sl-violations')).toMatch(/"body","title".*must NOT have fewer than 1 characters/);
+  });
 });

@@ -3,6 +3,7 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -45,6 +46,15 @@ describe('npm start', () => {
     expect(system.replicas().size).toBe(4);
   });
 
+  it('listens on loopback addresses only', async () => {
+    const ports = [...system.output().matchAll(/(?:localhost|127\.0\.0\.1):(\d+)/g)].map(([, port]) => Number(port));
+    expect(new Set(ports).size).toBe(10);
+    for (const port of ports) {
+      const socket = connect(port, '127.0.0.2');
+      await expect(once(socket, 'connect')).rejects.toThrow('ECONNREFUSED');
+    }
+  });
+
   it('passes demo.sh', async () => {
     const { stdout } = await promisify(execFile)(file('../../../scripts/demo.sh'), [url]);
     expect(stdout).toContain(`responses from ${url}, all as expected.`);
@@ -73,6 +83,11 @@ describe('npm start', () => {
     asking.abort();
     await Promise.all(clients);
     expect(statuses.filter((status) => status !== 200)).toEqual([]);
+  });
+
+  it('ignores the PG* variables of the shell', async () => {
+    await createTask('with the variables of another server');
+    expect(system.errors()).toBe('');
   });
 
   it('prints one line and creates no data when its port is taken', async () => {
@@ -142,9 +157,18 @@ async function launch(): Promise<Launched> {
   return launched;
 }
 
+/** No server to use, and variables that node-postgres reads. */
+const shell = {
+  POSTGRES_HOST: '',
+  PGHOST: 'db.example',
+  PGSSLMODE: 'require',
+  PGSSLNEGOTIATION: 'direct',
+  PGOPTIONS: '-c default_transaction_read_only=on',
+};
+
 function run(environment: Record<string, string>): Launched {
   const child: ChildProcess = spawn(process.execPath, [file('../dist/start.js')], {
-    env: { ...process.env, POSTGRES_HOST: '', PORT: String(port), DATA_DIR: dataDir, ...environment },
+    env: { ...process.env, ...shell, PORT: String(port), DATA_DIR: dataDir, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

@@ -1,4 +1,5 @@
 /** Configuration from the environment: each variable, its default and its meaning. */
+import { isIP } from 'node:net';
 import {
   bool,
   cleanEnv,
@@ -29,6 +30,11 @@ const networks = makeValidator<string[]>((value) => {
   return list;
 });
 
+const address = makeValidator<string>((value) => {
+  if (value && !isIP(value)) throw new Error(`"${value}" is not an IP address`);
+  return value;
+});
+
 function parseList(value: string): string[] {
   return value.split(',').flatMap((each) => each.trim() || []);
 }
@@ -36,6 +42,7 @@ function parseList(value: string): string[] {
 export const variables = {
   PORT: port({ default: 3000, desc: 'the port of the service' }),
   METRICS_PORT: port({ default: 9464, desc: 'the port of the Prometheus metrics' }),
+  LISTEN_ADDRESS: address({ default: '', desc: 'the address that both ports listen on; all by default' }),
   POSTGRES_HOST: str({ desc: 'the host of PostgreSQL' }),
   POSTGRES_PORT: port({ default: 5432, desc: 'the port of PostgreSQL' }),
   POSTGRES_DB: str({ desc: 'the database' }),

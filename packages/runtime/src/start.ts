@@ -79,8 +79,8 @@ async function serveUntilStopped(
   // First, because process 1 of a container ignores a signal without a listener.
   const stopSignal = nextStopSignal();
   const sockets = socketsOf(server);
-  await listen(server, config.PORT, 'PORT');
-  await listen(metrics.server, config.METRICS_PORT, 'METRICS_PORT');
+  await listen(server, config, 'PORT');
+  await listen(metrics.server, config, 'METRICS_PORT');
   logger.info({ port: config.PORT, metricsPort: config.METRICS_PORT }, 'listening');
 
   const working = work();
@@ -106,13 +106,19 @@ async function serveUntilStopped(
   process.exit();
 }
 
-async function listen(server: Server, port: number, variable: string): Promise<void> {
-  server.listen(port);
+async function listen(server: Server, config: Config, variable: 'PORT' | 'METRICS_PORT'): Promise<void> {
+  const port = config[variable];
+  const host = config.LISTEN_ADDRESS;
+  server.listen({ port, host });
   try {
     await once(server, 'listening');
   } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code === 'EADDRINUSE' ? 'is in use' : 'cannot be used';
-    console.error(`${variable} ${port} ${reason}: stop the process that uses it, or set ${variable} to another port`);
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    const reasons: Record<string, string> = {
+      EADDRINUSE: `${variable} ${port} is in use: stop the process that uses it, or set ${variable} to another port`,
+      EADDRNOTAVAIL: `LISTEN_ADDRESS ${host} is not an address of this machine`,
+    };
+    console.error(reasons[code] ?? `${variable} ${port} cannot be used: ${message}`);
     process.exit(1);
   }
 }

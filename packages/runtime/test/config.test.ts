@@ -28,6 +28,7 @@ describe('readConfig', () => {
       ...required,
       PORT: 3000,
       METRICS_PORT: 9464,
+      LISTEN_ADDRESS: '',
       POSTGRES_PORT: 5432,
       POSTGRES_SSLMODE: 'disable',
       LOG_LEVEL: 'info',
@@ -44,6 +45,7 @@ describe('readConfig', () => {
 
   it.each([
     ['PORT', '8080', 8080],
+    ['LISTEN_ADDRESS', '::1', '::1'],
     ['POSTGRES_SSLMODE', 'verify-full', 'verify-full'],
     ['LOG_LEVEL', 'silent', 'silent'],
     ['VALIDATE_RESPONSES', 'true', true],
@@ -76,6 +78,7 @@ describe('readConfig', () => {
   it.each([
     ['PORT', '99999', 'Invalid port input: "99999" (the port of the service)'],
     ['METRICS_PORT', 'x', 'Invalid port input: "x" (the port of the Prometheus metrics)'],
+    ['LISTEN_ADDRESS', 'localhost', '"localhost" is not an IP address (the address that both ports listen on'],
     [
       'POSTGRES_SSLMODE',
       'prefer',

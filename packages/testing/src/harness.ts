@@ -98,6 +98,7 @@ export async function newEnvironment(
   return {
     PORT: 0,
     METRICS_PORT: 0,
+    LISTEN_ADDRESS: '127.0.0.1',
     POSTGRES_HOST: '127.0.0.1',
     POSTGRES_PORT: port,
     POSTGRES_DB: database,

@@ -166,6 +166,7 @@ export class Replica {
       command: commandOf(service),
       environment: {
         ...{ ...process.env, ...environment, PORT: String(port), METRICS_PORT: String(port + 1) },
+        LISTEN_ADDRESS: '127.0.0.1',
         ...{ LOG_LEVEL: 'error', VALIDATE_RESPONSES: 'true' },
         // Until the gateway has noticed: it checks health every half second, and the machine is busy.
         SHUTDOWN_DELAY_MS: '1500',

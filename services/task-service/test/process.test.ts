@@ -160,12 +160,31 @@ describe('startup', () => {
     }
   });
 
-  it('logs one line and exits with 1 when its port is in use', async () => {
+  it('logs one line and exits with 1 when it cannot listen', async () => {
     const first = await run();
     await untilStatus(200, `${first.url}/health`);
     const second = await run({ PORT: new URL(first.url).port });
     expect(await second.exited).toBe(1);
     expect(second.output()).toMatch(/^PORT \d+ is in use: .*\n$/);
+    const third = await run({ LISTEN_ADDRESS: '192.0.2.1' });
+    expect(await third.exited).toBe(1);
+    expect(third.output()).toBe('LISTEN_ADDRESS 192.0.2.1 is not an address of this machine\n');
+  });
+
+  it('listens on LISTEN_ADDRESS only, by default on every address', async () => {
+    // All of 127.0.0.0/8 is this machine; macOS has only 127.0.0.1.
+    const other = process.platform === 'linux' ? '127.0.0.2' : '[::1]';
+    for (const [address, expected] of [
+      ['127.0.0.1', undefined],
+      ['', 200],
+    ] as const) {
+      const { url, metricsUrl } = await run({ LISTEN_ADDRESS: address });
+      await untilStatus(200, `${url}/health`);
+      for (const path of [`${url}/health`, `${metricsUrl}/metrics`]) {
+        const response = await fetch(path.replace('127.0.0.1', other)).catch(() => undefined);
+        expect(response?.status).toBe(expected);
+      }
+    }
   });
 });
 
