@@ -308,10 +308,15 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
-         * @description A short summary of the work. Any character except NUL is allowed.
+         * @description A short summary of the work. Any character except NUL is allowed. Titles from before 0.2.0 may be blank.
          * @example Buy milk
          */
         Title: string;
+        /**
+         * @description A short summary of the work, with at least one visible character. Any character except NUL is allowed.
+         * @example Buy milk
+         */
+        TitleInput: components["schemas"]["VisibleText"];
         /**
          * @description Further details, or an empty string. Any character except NUL is allowed.
          * @example 2L whole
@@ -356,10 +361,15 @@ export interface components {
          */
         AssigneeIdInput: string | null;
         /**
-         * @description A keyword for finding the task. Any character except NUL is allowed.
+         * @description A keyword for finding the task. Any character except NUL is allowed. Labels from before 0.2.0 may be blank.
          * @example finance
          */
         Label: string;
+        /**
+         * @description A keyword with at least one visible character. Any character except NUL is allowed.
+         * @example finance
+         */
+        LabelInput: components["schemas"]["VisibleText"];
         /**
          * @description Keywords for finding the task. Each label must be unique.
          * @example [
@@ -369,6 +379,14 @@ export interface components {
          */
         Labels: components["schemas"]["Label"][];
         /**
+         * @description Keywords for finding the task. Each label must be unique.
+         * @example [
+         *       "finance",
+         *       "review"
+         *     ]
+         */
+        LabelsInput: components["schemas"]["LabelInput"][];
+        /**
          * @description A task to create.
          * @example {
          *       "title": "Buy milk",
@@ -376,7 +394,7 @@ export interface components {
          *     }
          */
         NewTask: {
-            title: components["schemas"]["Title"];
+            title: components["schemas"]["TitleInput"];
             /**
              * @description Further details, or an empty string. Any character except NUL is allowed.
              * @default
@@ -399,7 +417,7 @@ export interface components {
              *       "review"
              *     ]
              */
-            labels?: components["schemas"]["Label"][];
+            labels?: components["schemas"]["LabelInput"][];
         };
         /** @description Tasks to create together. */
         NewTasks: {
@@ -413,13 +431,13 @@ export interface components {
          *     }
          */
         TaskChanges: {
-            title?: components["schemas"]["Title"];
+            title?: components["schemas"]["TitleInput"];
             description?: components["schemas"]["Description"];
             status?: components["schemas"]["Status"];
             priority?: components["schemas"]["Priority"];
             dueDate?: components["schemas"]["DueDate"];
             assigneeId?: components["schemas"]["AssigneeIdInput"];
-            labels?: components["schemas"]["Labels"];
+            labels?: components["schemas"]["LabelsInput"];
         };
         /**
          * @description A unit of work with an optional assignee and due date.
@@ -674,6 +692,12 @@ export interface components {
             errors?: components["schemas"]["InvalidPlace"][];
         };
         /**
+         * @description Text with at least one visible character: not only white space, control characters and characters of zero width.
+         *     Any character except NUL is allowed.
+         * @example Buy milk
+         */
+        VisibleText: string;
+        /**
          * @description The position of the event in the feed. Pass it as `cursor` to read the events that follow. Ids increase along
          *     the feed. Treat them as opaque, because their format may change.
          * @example 7531-42
@@ -700,10 +724,15 @@ export interface components {
             status: "ok";
         };
         /**
-         * @description The name of the user. Any character except NUL is allowed.
+         * @description The name of the user. Any character except NUL is allowed. Names from before 0.2.0 may be blank.
          * @example Alice
          */
         Name: string;
+        /**
+         * @description The name of the user, with at least one visible character. Any character except NUL is allowed.
+         * @example Alice
+         */
+        NameInput: components["schemas"]["VisibleText"];
         /**
          * Format: email
          * @description The email address of the user. The service stores it as sent and ignores case in comparisons.
@@ -718,7 +747,7 @@ export interface components {
          *     }
          */
         NewUser: {
-            name: components["schemas"]["Name"];
+            name: components["schemas"]["NameInput"];
             email: components["schemas"]["Email"];
         };
         /**
@@ -728,7 +757,7 @@ export interface components {
          *     }
          */
         UserChanges: {
-            name?: components["schemas"]["Name"];
+            name?: components["schemas"]["NameInput"];
             email?: components["schemas"]["Email"];
         };
         /**

@@ -161,10 +161,15 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
-         * @description A short summary of the work. Any character except NUL is allowed.
+         * @description A short summary of the work. Any character except NUL is allowed. Titles from before 0.2.0 may be blank.
          * @example Buy milk
          */
         Title: string;
+        /**
+         * @description A short summary of the work, with at least one visible character. Any character except NUL is allowed.
+         * @example Buy milk
+         */
+        TitleInput: components["schemas"]["VisibleText"];
         /**
          * @description Further details, or an empty string. Any character except NUL is allowed.
          * @example 2L whole
@@ -209,10 +214,15 @@ export interface components {
          */
         AssigneeIdInput: string | null;
         /**
-         * @description A keyword for finding the task. Any character except NUL is allowed.
+         * @description A keyword for finding the task. Any character except NUL is allowed. Labels from before 0.2.0 may be blank.
          * @example finance
          */
         Label: string;
+        /**
+         * @description A keyword with at least one visible character. Any character except NUL is allowed.
+         * @example finance
+         */
+        LabelInput: components["schemas"]["VisibleText"];
         /**
          * @description Keywords for finding the task. Each label must be unique.
          * @example [
@@ -222,6 +232,14 @@ export interface components {
          */
         Labels: components["schemas"]["Label"][];
         /**
+         * @description Keywords for finding the task. Each label must be unique.
+         * @example [
+         *       "finance",
+         *       "review"
+         *     ]
+         */
+        LabelsInput: components["schemas"]["LabelInput"][];
+        /**
          * @description A task to create.
          * @example {
          *       "title": "Buy milk",
@@ -229,7 +247,7 @@ export interface components {
          *     }
          */
         NewTask: {
-            title: components["schemas"]["Title"];
+            title: components["schemas"]["TitleInput"];
             /**
              * @description Further details, or an empty string. Any character except NUL is allowed.
              * @default
@@ -252,7 +270,7 @@ export interface components {
              *       "review"
              *     ]
              */
-            labels: components["schemas"]["Label"][];
+            labels: components["schemas"]["LabelInput"][];
         };
         /** @description Tasks to create together. */
         NewTasks: {
@@ -266,13 +284,13 @@ export interface components {
          *     }
          */
         TaskChanges: {
-            title?: components["schemas"]["Title"];
+            title?: components["schemas"]["TitleInput"];
             description?: components["schemas"]["Description"];
             status?: components["schemas"]["Status"];
             priority?: components["schemas"]["Priority"];
             dueDate?: components["schemas"]["DueDate"];
             assigneeId?: components["schemas"]["AssigneeIdInput"];
-            labels?: components["schemas"]["Labels"];
+            labels?: components["schemas"]["LabelsInput"];
         };
         /**
          * @description A unit of work with an optional assignee and due date.
@@ -526,6 +544,12 @@ export interface components {
             /** @description Every violation in the request. Present only for invalid requests. */
             errors?: components["schemas"]["InvalidPlace"][];
         };
+        /**
+         * @description Text with at least one visible character: not only white space, control characters and characters of zero width.
+         *     Any character except NUL is allowed.
+         * @example Buy milk
+         */
+        VisibleText: string;
         /**
          * @description The position of the event in the feed. Pass it as `cursor` to read the events that follow. Ids increase along
          *     the feed. Treat them as opaque, because their format may change.

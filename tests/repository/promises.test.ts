@@ -23,11 +23,11 @@ describe('generated/', () => {
 describe('api/task-service.yaml', () => {
   it('has the same rules for a new and an updated task where they are written twice', async () => {
     const { components } = parse(await read('api/task-service.yaml')) as {
-      components: { schemas: { NewTask: { properties: object }; Description: object; Labels: object } };
+      components: { schemas: { NewTask: { properties: object }; Description: object; LabelsInput: object } };
     };
-    const { NewTask, Description, Labels } = components.schemas;
+    const { NewTask, Description, LabelsInput } = components.schemas;
     expect(NewTask.properties).toHaveProperty('description', { ...Description, default: '' });
-    expect(NewTask.properties).toHaveProperty('labels', { ...Labels, default: [] });
+    expect(NewTask.properties).toHaveProperty('labels', { ...LabelsInput, default: [] });
   });
 });
 

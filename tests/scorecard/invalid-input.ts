@@ -56,6 +56,8 @@ const title = (value: string) => `{"title":${value}}`;
 const invalidRequests: Record<string, Input> = {
   'no title': { body: '{}' },
   'an empty title': { body: title('""') },
+  'a blank title': { body: title('" \\u200b"') },
+  'a title twice': { body: '{"title":"x","title":"y"}' },
   '201 letters': { body: title(`"${'x'.repeat(201)}"`) },
   '201 emoji': { body: title(`"${'😀'.repeat(201)}"`) },
   'a number for a title': { body: title('1') },
@@ -140,7 +142,7 @@ const faithful: Record<string, Record<string, unknown>> = {
   },
   'keywords of databases': { title: 'null', description: 'NaN infinity {} []' },
   'right-to-left text': { title: 'שלום \u202eabc', description: 'مرحبا' },
-  labels: { title: 'x', labels: ['a', 'A', 'a,b', '"', '\\', '{}', ' ', 'null', '😀'] },
+  labels: { title: 'x', labels: ['a', 'A', 'a,b', '"', '\\', '{}', ' x ', 'null', '😀'] },
   'the first day': { title: 'x', dueDate: '0001-01-01' },
   'the last day': { title: 'x', dueDate: '9999-12-31' },
   'a leap day': { title: 'x', dueDate: '2028-02-29' },

@@ -386,6 +386,44 @@ export function testConventions(subject: Subject): void {
       await expectInvalid(`/body/${subject.text}`, sized(201));
     });
 
+    it.each([
+      ['white space', ' \t\r\n\u0085\u00a0\u1680\u2003\u2028\u202f\u3000'],
+      ['characters of zero width', '\u00ad\u034f\u061c\u180e\u200b\u200d\u200e\u2060\u2063\u2066\ufe0f\ufeff'],
+      ['fillers', '\u115f\u2800\u3164\uffa0'],
+      ['control characters', '\u0001\u001f\u007f\u009f'],
+    ])('returns 400 when the text is only %s, and accepts them next to a letter', async (_name, characters) => {
+      const { headers } = await send(base + create, 'POST', json, JSON.stringify(newBody()));
+      const url = String(headers.location).slice(prefix.length);
+      const pointer = `/body/${subject.text}`;
+      for (const blank of [characters, ...Array.from(characters)]) {
+        const body = JSON.stringify({ ...newBody(), [subject.text]: blank });
+        const { body: problem } = await expectRejected(400, 'POST', create, json, body);
+        expect(problem.errors).toMatchObject([{ pointer, code: 'pattern' }]);
+        const { body: unchanged } = await expectRejected(
+          400,
+          'PATCH',
+          url,
+          json,
+          JSON.stringify({ [subject.text]: blank }),
+        );
+        expect(unchanged.errors).toMatchObject([{ pointer, code: 'pattern' }]);
+      }
+      const visible = { ...newBody(), [subject.text]: `${characters}x${characters}` };
+      expect((await send(base + create, 'POST', json, JSON.stringify(visible))).body).toMatchObject(visible);
+    });
+
+    it('returns and updates a resource whose text is blank since an earlier version', async () => {
+      const { body: created } = await send(base + create, 'POST', json, JSON.stringify(newBody()));
+      const url = `${base}${list}/${String(created.id)}`;
+      await service.db.pool.query(`update ${table} set ${subject.text} = $2 where id = $1`, [created.id, ' \u200b']);
+      const old = { ...created, [subject.text]: ' \u200b' };
+      expect(await send(url, 'GET')).toMatchObject({ status: 200, body: old });
+      expect((await send(`${base}${list}?limit=1`, 'GET')).body.items).toEqual([old]);
+      const changes = { ...newBody(), [subject.text]: undefined };
+      const updated = await send(url, 'PATCH', json, JSON.stringify(changes));
+      expect(updated).toMatchObject({ status: 200, body: { ...changes, [subject.text]: ' \u200b', version: 2 } });
+    });
+
     it('ignores the body when the operation has none', async () => {
       expect((await send(base + list, 'GET', { ...json, 'Content-Length': '1' }, '{')).status).toBe(200);
     });

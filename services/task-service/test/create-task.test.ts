@@ -109,13 +109,21 @@ describe('createTask', () => {
 
   it('stores up to 20 unique labels unchanged and returns 400 when they are invalid', async () => {
     const twenty = Array.from({ length: 20 }, (_, index) => `label ${19 - index}`);
-    for (const labels of [[], twenty, ['🥛'.repeat(50), ' ', '{"a,b}', 'NULL', '\\', 'two\nlines']]) {
+    for (const labels of [[], twenty, ['🥛'.repeat(50), ' x ', '{"a,b}', 'NULL', '\\', 'two\nlines']]) {
       const { data } = await api.POST('/tasks', { body: { title: 'Buy milk', labels } });
       expect(data?.labels).toEqual(labels);
       const params = { path: { taskId: data?.id ?? '' } };
       expect((await api.GET('/tasks/{taskId}', { params })).data?.labels).toEqual(labels);
     }
-    for (const labels of [[...twenty, 'work'], ['home', 'home'], [''], ['x'.repeat(51)], ['a\0']]) {
+    for (const labels of [
+      [...twenty, 'work'],
+      ['home', 'home'],
+      [''],
+      ['x'.repeat(51)],
+      ['a\0'],
+      [' '],
+      ['a', '\u200b'],
+    ]) {
       const { error } = await api.POST('/tasks', { body: { title: 'Buy milk', labels } });
       expect(error).toMatchObject({ status: 400, errors: [{ pointer: expect.stringMatching(/^\/body\/labels/) }] });
     }
