@@ -1134,8 +1134,8 @@ export interface components {
             };
         };
         /**
-         * @description The `ETag` in `If-Match` is stale, because the resource has changed since. Nothing was written. Get the resource
-         *     again, review its changes, and send your change with the new `ETag`.
+         * @description The `ETag` in `If-Match` is stale, because the resource has changed since, or it is weak. Nothing was written. Get
+         *     the resource again, review its changes, and send your change with the new `ETag`.
          */
         PreconditionFailed: {
             headers: {
@@ -1370,8 +1370,8 @@ export interface components {
             };
         };
         /**
-         * @description The `ETag` in `If-Match` is stale, because the resource has changed since. Nothing was written. Get the resource
-         *     again, review its changes, and send your change with the new `ETag`.
+         * @description The `ETag` in `If-Match` is stale, because the resource has changed since, or it is weak. Nothing was written. Get
+         *     the resource again, review its changes, and send your change with the new `ETag`.
          */
         UserServicePreconditionFailed: {
             headers: {

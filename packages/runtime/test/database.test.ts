@@ -240,7 +240,10 @@ describe('session', () => {
   it('waits for a connection until its deadline, and releases one that arrives later', async () => {
     const taken = await Promise.all(Array.from({ length: 10 }, () => db.pool.connect()));
     const waiting = db.session(performance.now() + 100).query(pid);
-    await expect(waiting).rejects.toMatchObject({ cause: { message: 'no connection before the deadline' } });
+    await expect(waiting).rejects.toMatchObject({
+      message: 'No connection to the database is free.',
+      cause: { message: 'no connection before the deadline' },
+    });
     const served = db.session(performance.now() + 500).query(pid);
     for (const client of taken) client.release();
     expect(await served).toHaveLength(1);

@@ -1,6 +1,7 @@
 /** Proves the HTTP conventions of a service: methods, paths, headers, bodies and queries. */
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { readContract } from '@task-manager/runtime/contract/document';
 import { serve, type TestService } from './harness.ts';
 import { sendRaw, formatRequest } from './raw-http.ts';
 import { json, newBodies, send, unknownId, type Subject } from './subject.ts';
@@ -448,6 +449,20 @@ export function testConventions(subject: Subject): void {
         const { body } = await expectRejected(400, 'GET', `${list}?${query}`);
         expect(body.errors).toEqual([expect.objectContaining({ pointer: `/query/${query.split('=', 1)[0]}` })]);
       }
+    });
+
+    it('returns 400 with the violated rule when a known parameter is empty', async () => {
+      const { operations } = readContract(new URL(`../../../generated/${name}.yaml`, import.meta.url));
+      for (const { path, parameters } of operations) {
+        for (const { name: parameter } of parameters.filter((each) => each.in === 'query')) {
+          const { body } = await expectRejected(400, 'GET', `${path}?${parameter}=`);
+          const errors = body.errors as { pointer: string; code: string; detail: string }[];
+          expect(new Set(errors.map(({ pointer }) => pointer))).toEqual(new Set([`/query/${parameter}`]));
+          for (const { code } of errors) expect(['enum', 'format', 'minLength', 'pattern', 'type']).toContain(code);
+        }
+      }
+      const { body } = await expectRejected(400, 'GET', `${list}?=1`);
+      expect(body.errors).toMatchObject([{ pointer: '/query/', code: 'unknown' }]);
     });
 
     it('returns 400 with a pointer to the path parameter when the id is invalid', async () => {

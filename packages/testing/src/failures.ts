@@ -139,6 +139,15 @@ export function testFailures(subject: Subject): void {
       Object.assign(pool.options, original);
       expect((await send(base + list, 'GET')).status).toBe(200);
     });
+
+    it('returns 503 that says so when all connections are in use, and recovers', async () => {
+      const { pool } = service.db;
+      const taken = await Promise.all(Array.from({ length: pool.options.max }, () => pool.connect()));
+      const detail = 'No connection to the database is free.';
+      expect(await send(base + list, 'GET')).toMatchObject({ status: 503, body: { detail } });
+      for (const client of taken) client.release();
+      expect((await send(base + list, 'GET')).status).toBe(200);
+    });
   });
 
   /** Closes the idle connections of the pool, so that the next request opens one. */

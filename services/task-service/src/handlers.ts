@@ -1,4 +1,4 @@
-import { versionsIn } from '@task-manager/runtime/http/etag';
+import { preconditionFailed, versionsIn } from '@task-manager/runtime/http/etag';
 import { feedHandler } from '@task-manager/runtime/postgres/feed';
 import { implement } from '@task-manager/runtime/contract/handlers';
 import { healthHandlers, type Health } from '@task-manager/runtime/http/health';
@@ -41,18 +41,17 @@ export const taskHandlers = (health: Health, users: UserDirectory) =>
       const changed = await updateTask(db, taskId, body, versionsIn(headers['If-Match']));
       if (changed === 'unknown assignee') return unknownAssignee(body.assigneeId);
       if (changed === 'not found') return notFound;
-      return changed === 'stale' ? stale : { status: 200, body: changed };
+      return changed === 'stale' ? preconditionFailed(headers['If-Match']) : { status: 200, body: changed };
     },
 
     async deleteTask({ path: { taskId }, headers, db }) {
       const outcome = await deleteTask(db, taskId, versionsIn(headers['If-Match']));
       if (outcome === 'not found') return notFound;
-      return outcome === 'stale' ? stale : { status: 204 };
+      return outcome === 'stale' ? preconditionFailed(headers['If-Match']) : { status: 204 };
     },
   });
 
 const notFound = { status: 404 as const, problem: { detail: 'There is no task with this id.' } };
-const stale = { status: 412 as const, problem: { detail: 'If-Match does not match the current version of the task.' } };
 
 function unknownAssignee(id?: string | null) {
   const detail = id ? `There is no user with the id ${id}.` : 'The assignee of a task does not exist.';

@@ -49,7 +49,7 @@ export class UserDirectory {
       .GET('/users/{userId}', { params: { path: { userId } }, signal })
       .catch(unavailable);
     if (response.status === 200 || response.status === 404) return response.ok;
-    return unavailable(new Error(`the user service responded with ${response.status}`));
+    throw new HttpError(503, `The user service responded with ${response.status}.`);
   }
 }
 

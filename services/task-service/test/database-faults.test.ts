@@ -365,7 +365,9 @@ describe('database failures', () => {
     expect(outcomes.some(isUnavailable)).toBe(true);
     await postgres.query(`alter role task_service connection limit 0`);
     await disconnect();
-    expectServedOrUnavailable(await sendEveryKind(service.url));
+    const rejected = await sendEveryKind(service.url);
+    expectServedOrUnavailable(rejected);
+    expect(rejected.map(({ response }) => response.body.detail)).toContain('No connection to the database is free.');
     await postgres.query(`alter role task_service connection limit -1`);
   });
 

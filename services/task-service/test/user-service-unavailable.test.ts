@@ -53,6 +53,18 @@ describe('user service unavailable', () => {
     expect((await fetch(url, { method: 'DELETE' })).status).toBe(204);
   });
 
+  it('returns 503 with the status of the user service when that is an error', async () => {
+    const failing = createServer((_req, res) => res.writeHead(503).end());
+    const caller = await run(await listen(failing));
+    await untilStatus(200, `${caller.url}/health`);
+    const body = JSON.stringify({ title: 'Buy milk', assigneeId: unknownId });
+    const rejected = await fetch(`${caller.url}/tasks`, { method: 'POST', headers, body });
+    expect(await rejected.json()).toMatchObject({ status: 503, detail: 'The user service responded with 503.' });
+    await kill(caller);
+    failing.closeAllConnections();
+    failing.close();
+  });
+
   it('returns 503 to assignments and serves other requests meanwhile when the user service hangs', async () => {
     const hanging = createServer(() => undefined);
     const waiting = await run(await listen(hanging));

@@ -1,4 +1,4 @@
-import { versionsIn } from '@task-manager/runtime/http/etag';
+import { preconditionFailed, versionsIn } from '@task-manager/runtime/http/etag';
 import { feedHandler } from '@task-manager/runtime/postgres/feed';
 import { implement } from '@task-manager/runtime/contract/handlers';
 import { healthHandlers, type Health } from '@task-manager/runtime/http/health';
@@ -33,18 +33,17 @@ export const userHandlers = (health: Health) =>
       const changed = await updateUser(db, userId, body, versionsIn(headers['If-Match']));
       if (changed === 'email taken') return emailTaken(body.email);
       if (changed === 'not found') return notFound;
-      return changed === 'stale' ? stale : { status: 200, body: changed };
+      return changed === 'stale' ? preconditionFailed(headers['If-Match']) : { status: 200, body: changed };
     },
 
     async deleteUser({ path: { userId }, headers, db }) {
       const outcome = await deleteUser(db, userId, versionsIn(headers['If-Match']));
       if (outcome === 'not found') return notFound;
-      return outcome === 'stale' ? stale : { status: 204 };
+      return outcome === 'stale' ? preconditionFailed(headers['If-Match']) : { status: 204 };
     },
   });
 
 const notFound = { status: 404 as const, problem: { detail: 'There is no user with this id.' } };
-const stale = { status: 412 as const, problem: { detail: 'If-Match does not match the current version of the user.' } };
 
 function emailTaken(email = '') {
   const detail = `Another user has the email address ${email}.`;

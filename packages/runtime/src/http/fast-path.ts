@@ -128,8 +128,7 @@ function parameterReader(operation: Operation, validate: ValidateFunction): Read
   const { integers } = expectationOf(operation);
   return (path, text, headers) => {
     const query = text === '' ? {} : parse(text);
-    for (const name in query)
-      if (query[name] === '' || (integers.includes(name) && !isInteger(query[name]))) return undefined;
+    for (const name of integers) if (name in query && !isInteger(query[name])) return undefined;
     const request: ValidRequest = {
       path,
       query,

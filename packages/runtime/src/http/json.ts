@@ -27,7 +27,6 @@ function countNames(root: unknown): number {
   return names;
 }
 
-/** An object or array that is not closed yet. Only an object has names. */
 interface Container {
   names: Set<string> | undefined;
   place: string | number;

@@ -108,12 +108,11 @@ function negotiate(req: Request, { produces, consumes }: Expectation): string {
 /** The type that `Accept` prefers. Its parameters, such as `charset`, do not matter: no type of a contract has any. */
 export function preferredType(req: Request, types: string[]): string | false {
   const { headers } = req;
-  if (headers.accept) headers.accept = headers.accept.replace(parameter, '');
+  if (headers.accept) headers.accept = headers.accept.replace(parameterExceptWeight, '');
   return req.accepts(types);
 }
 
-/** A parameter of a media type that is not its weight (RFC 9110 §5.6.6, §12.4.2). */
-const parameter = /;\s*(?!q\s*=)[^\s;,="]+\s*=\s*("(?:[^"\\]|\\.)*"|[^;,"]*)/gi;
+const parameterExceptWeight = /;\s*(?!q\s*=)[^\s;,="]+\s*=\s*("(?:[^"\\]|\\.)*"|[^;,"]*)/gi;
 
 /** The validator would accept `0x10`, `1e1` and `1.0` as integers. */
 function checkIntegers(req: Request, { integers }: Expectation): void {

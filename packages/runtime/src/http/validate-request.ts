@@ -33,12 +33,11 @@ function install(document: Document): RequestHandler {
   return validate;
 }
 
-/** A copy, which the validator modifies. */
 function forValidator(document: Document): Document {
   const copy = JSON.parse(JSON.stringify(document), (_key, value: object | null) => {
     const { in: place, format } = (value ?? {}) as { in?: unknown; format?: unknown };
-    // The validator would reject reserved characters in a query, as in `?email=a@b.example`.
-    if (place === 'query') return { ...value, allowReserved: true };
+    // The validator would reject reserved characters (`?email=a@b.example`), and an empty value as an unknown parameter.
+    if (place === 'query') return { ...value, allowReserved: true, allowEmptyValue: true };
     return format === 'uuid' ? { ...value, ...lowerCase } : value;
   }) as Document;
   const operations = Object.values(copy.paths).flatMap((item) => Object.values(item) as Partial<Operation>[]);

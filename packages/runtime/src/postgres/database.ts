@@ -140,7 +140,8 @@ export class Session implements Queryable {
     try {
       return new Connection(await takeBefore(this.deadline, pool), this.deadline);
     } catch (cause) {
-      throw new DatabaseUnavailable('The database cannot be reached.', { cause });
+      const detail = isExhausted(cause) ? 'No connection to the database is free.' : 'The database cannot be reached.';
+      throw new DatabaseUnavailable(detail, { cause });
     }
   }
 }
@@ -243,6 +244,11 @@ function rethrow(error: unknown): never {
 /** Connection exceptions, rollbacks, insufficient resources, operator intervention, a standby, an idle transaction. */
 function isUnavailable({ code = '' }: pg.DatabaseError): boolean {
   return /^(08|40|53|57)/.test(code) || code === '25006' || code === '25P03';
+}
+
+/** Whether all connections are in use: those of PostgreSQL (too_many_connections) or of the pool. */
+function isExhausted(error: unknown): boolean {
+  return sqlState(error) === '53300' || /^(timeout exceeded when|no connection before)/.test((error as Error).message);
 }
 
 /** Whether a connection is usable after an error. One to a standby is closed, because a new one may lead to the primary. */
