@@ -20,14 +20,13 @@ export function runtimeMigrations(schema: string): Migrations {
 export class MigratedPast extends Error {}
 
 /**
- * Applies missing migrations, each in a transaction. Replicas take turns by an advisory lock.
+ * Applies missing migrations, each in a transaction with the lock of the replicas, as a pooler needs (decision 002).
  * @throws {MigratedPast} A migration unknown to this version breaks it: `0007-….breaking.sql`. End the client after any error.
  */
 export async function migrate(client: Client, migrations: Migrations, logger: Logger): Promise<void> {
   while ((await findMissing(client, migrations)) !== undefined) await applyNext(client, migrations, logger);
 }
 
-/** All of it is in the transaction: the next one may run on another connection of a pooler. */
 async function applyNext(client: Client, migrations: Migrations, logger: Logger): Promise<void> {
   const { folder, schema } = migrations;
   const table = tableOf(client, migrations);
