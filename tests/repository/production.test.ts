@@ -212,48 +212,39 @@ describe('postgres-cluster.yaml', () => {
     );
   });
 
-  it('has a Pooler with the host and startup parameters that the services use', () => {
+  it('has a Pooler with the host that the services use, and prepared statements', () => {
     const hosts = services.map((name) => containerOf(name).env.find((each) => each.name === 'POSTGRES_HOST')?.value);
     expectWithAdvice(
       `${file}: name the Pooler after POSTGRES_HOST`,
       services.map(() => pooler.metadata.name),
       hosts,
     );
-    const parameters = [...read('packages/runtime/src/postgres/database.ts').matchAll(/^\s+(\w+_timeout): /gm)].map(
-      ([, name]) => name,
-    );
-    const ignored = pooler.spec.pgbouncer.parameters.ignore_startup_parameters?.split(',') ?? [];
-    // query_timeout stays in the client.
-    const missing = parameters.filter((name) => name && name !== 'query_timeout' && !ignored.includes(name));
+    const { poolMode, parameters } = pooler.spec.pgbouncer;
+    const isPrepared = poolMode === 'transaction' && Number(parameters.max_prepared_statements) > 0;
+    expectWithAdvice(`${file}: set poolMode to transaction, and max_prepared_statements`, isPrepared, true);
+  });
+
+  it('has the statement timeout of the services for their roles', () => {
+    const timeout = /statementTimeout = '(\w+)'/.exec(read('packages/runtime/src/postgres/session-settings.ts'))?.[1];
     expectWithAdvice(
-      `${file}: add these to ignore_startup_parameters, otherwise PgBouncer rejects every connection`,
-      missing,
-      [],
+      `${file}: set statement_timeout as in session-settings.ts`,
+      bootstrap.initdb.postInitApplicationSQL,
+      expect.arrayContaining(roles.map((role) => `alter role ${role} set statement_timeout = '${timeout}'`)),
     );
   });
 
-  it('has the idle timeout of the services for transactions', () => {
-    const timeoutMs = /idle_in_transaction_session_timeout: (\d+)/.exec(
-      read('packages/runtime/src/postgres/database.ts'),
-    )?.[1];
-    const seconds = Number(pooler.spec.pgbouncer.parameters.idle_transaction_timeout);
-    expectWithAdvice(`${file}: set idle_transaction_timeout as in database.ts`, seconds * 1000, Number(timeoutMs));
-  });
-
-  it('has as many connections as the base', () => {
-    expectWithAdvice(
-      `${file}: set max_connections as in the base`,
-      Number(postgresql.parameters.max_connections),
-      maxConnections(postgres),
-    );
+  it('has as many connections as the base, and poolers that leave some of them free', () => {
+    const connections = Number(postgresql.parameters.max_connections);
+    expectWithAdvice(`${file}: set max_connections as in the base`, connections, maxConnections(postgres));
     const { default_pool_size: size, max_client_conn: clients } = pooler.spec.pgbouncer.parameters;
+    // One more pooler during a rollout.
+    const pooled = services.length * (pooler.spec.instances + 1) * Number(size);
+    const spare = superuserConnections + 10;
+    expectWithAdvice(`${file}: lower default_pool_size`, pooled + spare <= connections, true);
     const scalers = all<Autoscaler>('HorizontalPodAutoscaler');
-    const pods = Math.max(...scalers.map(({ spec }) => spec.maxReplicas)) + extraPods() / 2;
-    const enough = [Number(size) >= pods * connectionsPerPod(), Number(clients) >= maxConnections(postgres)];
-    expectWithAdvice(`${file}: raise default_pool_size and max_client_conn for ${pods} pods per service`, enough, [
-      true,
-      true,
-    ]);
+    const pods = scalers.reduce((sum, { spec }) => sum + spec.maxReplicas, 0) + extraPods();
+    const enough = Number(clients) >= pods * connectionsPerPod();
+    expectWithAdvice(`${file}: raise max_client_conn for ${pods} pods`, enough, true);
   });
 });
 
@@ -453,7 +444,7 @@ interface Cluster extends Manifest {
 interface Pooler extends Manifest {
   spec: {
     instances: number;
-    pgbouncer: { parameters: Record<string, string | undefined> };
+    pgbouncer: { poolMode: string; parameters: Record<string, string | undefined> };
     template: { spec: { containers: { resources: Resources }[] } };
   };
 }

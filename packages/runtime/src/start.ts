@@ -10,7 +10,8 @@ import { Health } from './http/health.ts';
 import { createLogger, type Logger } from './http/log.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
 import { socketsOf } from './http/server.ts';
-import { connectionOf, Database, serverLimits, timeoutMs } from './postgres/database.ts';
+import { checkServer, UnusableDatabase } from './postgres/check-server.ts';
+import { connectionOf, Database, timeoutMs } from './postgres/database.ts';
 import { openEpoch } from './postgres/epoch.ts';
 import { migrate, MigratedPast, runtimeMigrations, type Migrations } from './postgres/migrate.ts';
 import { createService } from './service.ts';
@@ -132,11 +133,12 @@ async function watchDatabase(
   let lastCause = '';
   while (!isAborted(signal)) {
     // With the options of the pool: what rejects the pool must reject this connection too.
-    const client = new pg.Client({ ...connectionOf(config), ...serverLimits, application_name: 'health' });
+    const client = new pg.Client({ ...connectionOf(config), application_name: 'health' });
     client.on('error', () => undefined);
     try {
       await client.connect();
       while (!isAborted(signal)) {
+        await checkServer(client);
         for (const each of migrations) await migrate(client, each, logger);
         await openEpoch(client, db.schema, timeoutMs);
         db.isMigrated = true;
@@ -148,7 +150,7 @@ async function watchDatabase(
         await sleep(1000, undefined, { signal }).catch(() => undefined);
       }
     } catch (error) {
-      if (error instanceof MigratedPast) db.isMigrated = false;
+      if (error instanceof MigratedPast || error instanceof UnusableDatabase) db.isMigrated = false;
       if (!isAborted(signal)) lastCause = setNotReady(health, logger, error, lastCause);
       await sleep(250, undefined, { signal }).catch(() => undefined);
     }
@@ -170,7 +172,8 @@ function setNotReady(health: Health, logger: Logger, error: unknown, lastCause: 
 function reasonOf(error: unknown): string {
   if (error instanceof MigratedPast) return 'The database belongs to a newer version of the service.';
   // The server has responded: a wrong password, a missing privilege, a failed migration.
-  if (error instanceof pg.DatabaseError) return 'The database cannot be used. The log has the cause.';
+  if (error instanceof pg.DatabaseError || error instanceof UnusableDatabase)
+    return 'The database cannot be used. The log has the cause.';
   return 'The database cannot be reached.';
 }
 

@@ -91,6 +91,59 @@ describe('database connection', () => {
     expect(slow).toMatchObject({ constructor: DatabaseUnavailable, cause: { code: '57014' } });
   });
 
+  it.each([
+    ['default_transaction_isolation', 'repeatable read', 'read committed'],
+    ['default_transaction_isolation', 'serializable', 'read committed'],
+    ['synchronous_commit', 'off', 'on'],
+    ['synchronous_commit', 'remote_apply', 'remote_apply'],
+    ['DateStyle', 'SQL, DMY', 'ISO, DMY'],
+    ['DateStyle', 'German', 'ISO, DMY'],
+    ['IntervalStyle', 'iso_8601', 'postgres'],
+    ['TimeZone', 'Asia/Kathmandu', 'UTC'],
+    ['bytea_output', 'escape', 'hex'],
+    ['extra_float_digits', '-15', '1'],
+    ['standard_conforming_strings', 'off', 'on'],
+    ['array_nulls', 'off', 'on'],
+    ['transform_null_equals', 'on', 'off'],
+    ['gin_fuzzy_search_limit', '1', '0'],
+    ['exit_on_error', 'on', 'off'],
+    ['search_path', 'public, pg_catalog', ''],
+    ['plan_cache_mode', 'force_generic_plan', 'auto'],
+    ['statement_timeout', '1min', '800ms'],
+    ['idle_in_transaction_session_timeout', '0', '2s'],
+    ['lock_timeout', '1ms', '0'],
+    ['transaction_timeout', '1min', '0'],
+    ['idle_session_timeout', '1min', '0'],
+    ['client_encoding', 'LATIN1', 'UTF8'],
+  ])('has its own %s when the database sets %s', async (name, value, expected) => {
+    const database = environment.POSTGRES_DB;
+    await superuser.query(`alter database ${database} set ${name} = ${name === 'search_path' ? value : `'${value}'`}`);
+    const fresh = new Database(environment, 'task_service', logger);
+    fresh.isMigrated = true;
+    const setting = (await fresh.query({ text: 'select current_setting($1) as value', values: [name] }))[0];
+    await fresh.end();
+    await superuser.query(`alter database ${database} reset ${name}`);
+    expect(setting).toEqual({ value: expected });
+  });
+
+  it.each(['SQL, DMY', 'German', 'Postgres'])('throws the cause for times and dates in the style %s', async (style) => {
+    for (const value of ['now()', 'current_date']) {
+      // Without the setting of the connection: it takes effect before the row is sent.
+      const text = `select set_config('DateStyle', '${style}', true), ${value} as value`;
+      const error: unknown = await db.query({ text }).catch((reason: unknown) => reason);
+      expect(error).not.toBeInstanceOf(DatabaseUnavailable);
+      expect(error).toMatchObject({ message: expect.stringMatching(/^".+" is not a time in ISO format/) });
+    }
+  });
+
+  it('throws the cause when a parameter cannot be sent', async () => {
+    const circular: Record<string, unknown> = {};
+    circular.self = circular;
+    const error: unknown = await db.query({ text: 'select $1::json', values: [circular] }).catch((e: unknown) => e);
+    expect(error).toMatchObject({ message: expect.stringContaining('circular') });
+    expect(error).not.toBeInstanceOf(DatabaseUnavailable);
+  });
+
   it.each(['UTC', 'Asia/Tokyo'])('returns dates unchanged and times in UTC when the time zone is %s', async (zone) => {
     const text = `select '2026-02-28'::date as day, '2026-02-28 12:00:00.123456+02'::timestamptz as fine,
       '2026-02-28 12:00:00.12+02'::timestamptz as short, '2026-02-28 12:00:00.123+00'::timestamptz as usual,
@@ -121,7 +174,7 @@ describe('connection pool', () => {
 });
 
 describe('SQLSTATE', () => {
-  it.each(['08006', '53100', '53200', '57014', '57P01', '25006', '25P03'])(
+  it.each(['08006', '53100', '53200', '57014', '57P01', '25006', '25P03', '25P04', '55P03', '26000', '42P05'])(
     '%s becomes DatabaseUnavailable',
     async (code) => {
       const error: unknown = await db.query(failing(code)).catch((reason: unknown) => reason);
@@ -157,6 +210,8 @@ describe('SQLSTATE', () => {
     ['57P01', false],
     ['25006', false],
     ['25P03', false],
+    ['26000', false],
+    ['42P05', false],
   ])('%s keeps the connection: %s', async (code, isKept) => {
     let process = 0;
     const failed = db.session().transaction(async (transaction) => {

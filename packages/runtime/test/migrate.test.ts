@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { connectionOf, serverLimits } from '@task-manager/runtime/postgres/database';
+import { connectionOf } from '@task-manager/runtime/postgres/database';
 import type { Config } from '@task-manager/runtime/config';
 import { createLogger } from '@task-manager/runtime/http/log';
 import { migrate, MigratedPast } from '@task-manager/runtime/postgres/migrate';
@@ -98,12 +98,27 @@ describe('migrate', () => {
     await run(clients[0] as pg.Client);
   });
 
+  it('leaves nothing behind in the session when it is done, as a pooler gives it to another client', async () => {
+    await write('0001-create-a.sql', 'create table a (id int)');
+    const [client] = clients as [pg.Client];
+    const session = async () => {
+      const { rows } = await client.query<object>(`select current_setting('search_path') as path,
+        current_setting('statement_timeout') as timeout,
+        (select count(*)::int from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks`);
+      return rows;
+    };
+    await client.query(`set statement_timeout = '800ms'`);
+    const before = await session();
+    await run(client);
+    expect(await tables()).toEqual(['a', 'migrations']);
+    expect(await session()).toEqual(before);
+  });
+
   it('ignores the statement timeout of the connection', async () => {
     await write('0001-create-a.sql', 'create table task_service.a (id int)');
     await write('0002-fill-a.sql', `insert into task_service.a select 1 from pg_sleep(1)`);
-    const client = new pg.Client({ ...connectionOf(environment), ...serverLimits });
-    clients.push(client);
-    await client.connect();
+    const client = clients[0] as pg.Client;
+    await client.query(`set statement_timeout = '800ms'`);
     await run(client);
     expect((await client.query('select from task_service.a')).rowCount).toBe(1);
   });

@@ -49,6 +49,22 @@ export function testFailures(subject: Subject): void {
       await failing.stop();
     });
 
+    it('returns 500 and logs the cause when a value of the database cannot be read', async () => {
+      const { logger, lines } = captureLog();
+      // The connection has another DateStyle. This one takes effect before the row is sent.
+      const text = `select set_config('DateStyle', 'German', true), timestamptz '2026-02-03 09:30Z' as "createdAt"`;
+      const failing = await serve(
+        name,
+        withListHandler(subject, ({ db }) => db.query({ text })),
+        { logger },
+      );
+      const detail = 'The service failed. Its log has the cause under this request id.';
+      expect(await send(failing.url + list, 'GET')).toMatchObject({ status: 500, body: { status: 500, detail } });
+      const message = '"03.02.2026 09:30:00 UTC" is not a time in ISO format: DateStyle has changed';
+      expect(lines).toContainEqual(expect.objectContaining({ status: 500, err: expect.objectContaining({ message }) }));
+      await failing.stop();
+    });
+
     it('closes the connection and keeps serving when the contract has no problems at all', async () => {
       const withoutProblems = await serve(name, subject.handlers, {
         alterContract: (contract) => ({ ...contract, problems: new Map() }),

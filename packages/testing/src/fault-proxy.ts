@@ -16,7 +16,6 @@ export class FaultProxy {
   #silent = false;
   #refusing = false;
   #fatal: string | undefined;
-  #unknown: string | undefined;
   /** The delay in each direction. */
   latencyMs = 0;
 
@@ -66,19 +65,12 @@ export class FaultProxy {
     this.#fatal = text;
   }
 
-  /** Rejects connections that set this parameter, as PgBouncer does with unknown ones. */
-  refuseParameter(name: string): void {
-    this.#unknown = name;
-    this.reset();
-  }
-
   /** Forwards everything again. Connections that have lost bytes are reset. */
   heal(): void {
     if (this.#silent) this.reset();
     this.#silent = false;
     this.#refusing = false;
     this.#fatal = undefined;
-    this.#unknown = undefined;
     this.latencyMs = 0;
   }
 
@@ -99,10 +91,6 @@ export class FaultProxy {
     this.#pairs.add(pair);
     let doomed = false;
     this.#pass(client, upstream, (data) => {
-      if (this.#unknown !== undefined && data.includes(this.#unknown)) {
-        client.end(refusal(`unsupported startup parameter: ${this.#unknown}`));
-        return false;
-      }
       if (this.#fatal === undefined || !data.includes(this.#fatal)) return true;
       this.#fatal = undefined;
       doomed = true;
@@ -142,12 +130,4 @@ export class FaultProxy {
       });
     });
   }
-}
-
-/** PostgreSQL's ErrorResponse (its manual, 54.7) for a protocol violation. */
-function refusal(message: string): Buffer {
-  const fields = Buffer.from(`SFATAL\0VFATAL\0C08P01\0M${message}\0\0`);
-  const head = Buffer.from('E\0\0\0\0');
-  head.writeInt32BE(fields.length + 4, 1);
-  return Buffer.concat([head, fields]);
 }

@@ -459,23 +459,6 @@ describe('database failures', () => {
   }
 });
 
-describe('connection pooler', () => {
-  it('returns 503 and reports unhealthy when the pooler rejects a startup parameter', async () => {
-    proxy.refuseParameter('statement_timeout');
-    const rejected = await run();
-    await until(async () => {
-      // The fetch fails until the service listens.
-      const health = await fetch(`${rejected.url}/health`).catch(() => undefined);
-      return (await health?.text())?.includes('The database cannot be used. The log has the cause.') ?? false;
-    });
-    await until(() => rejected.output().includes('unsupported startup parameter'));
-    expect((await sendRequest(rejected.url, newRequest('a GET'))).response.status).toBe(503);
-    proxy.heal();
-    await untilStatus(200, `${rejected.url}/health`);
-    await kill(rejected);
-  });
-});
-
 describe('SIGKILL', () => {
   it('neither loses nor duplicates an acknowledged write when the process is killed under load', async () => {
     const port = await freePort();

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import { overloaded } from '../errors.ts';
 import { openEpoch } from './epoch.ts';
+import { beginOf, preparesStatements, setUpSession } from './session-settings.ts';
 
 export interface Statement {
   /** The name of the prepared statement. Without one, PostgreSQL plans each execution for its values. */
@@ -35,17 +36,7 @@ export class Database implements Queryable {
 
   constructor(config: Config, schema: string, logger: Logger) {
     this.schema = schema;
-    this.pool = new pg.Pool({
-      ...connectionOf(config),
-      ...serverLimits,
-      max: 10,
-      idleTimeoutMillis: 0,
-      verify(client, done) {
-        openEpoch(client, schema, timeoutMs).then(() => {
-          done();
-        }, done);
-      },
-    });
+    this.pool = new pg.Pool({ ...connectionOf(config), ...hooksOf(schema), max: 10, idleTimeoutMillis: 0 });
     // The pool replaces a lost idle connection. Without a listener the event would end the process.
     this.pool.on('error', (error) => {
       logger.debug({ err: error }, 'an idle connection was lost');
@@ -124,7 +115,7 @@ export class Session implements Queryable {
   async #begin(): Promise<Connection> {
     const connection = await this.#connect();
     try {
-      await connection.query({ text: 'begin' });
+      await connection.begin();
       return connection;
     } catch (error) {
       connection.release();
@@ -179,11 +170,17 @@ class Connection {
     this.#deadline = deadline;
   }
 
+  async begin(): Promise<void> {
+    await this.query({ text: beginOf(this.#client) });
+  }
+
   async query<Row extends object>(statement: Statement): Promise<Row[]> {
     try {
       const leftMs = this.#deadline - performance.now();
       if (leftMs < 1) throw new Error('no time left before the deadline');
-      return (await this.#client.query<Row>(withTimeout(leftMs, statement))).rows;
+      const config = withTimeout(leftMs, statement);
+      if (!preparesStatements(this.#client)) delete config.name;
+      return (await this.#client.query<Row>(config)).rows;
     } catch (error) {
       this.isBroken ||= !keepsConnection(error);
       return rethrow(error);
@@ -229,21 +226,31 @@ export const timeoutMs = 900;
 /** The longest wait of a request for all its queries. The rest of its 2 s is for a busy machine. */
 const sessionMs = 1700;
 
-export const serverLimits = {
-  // Shorter than the client's, so that the server stops work that no client waits for.
-  statement_timeout: timeoutMs - 100,
-  // A replica that hangs or is cut off must not keep its locks. No request takes longer.
-  idle_in_transaction_session_timeout: 2000,
-};
+const setUpMs = sessionMs - timeoutMs - 100;
+
+function hooksOf(schema: string) {
+  return {
+    async onConnect(client: pg.ClientBase): Promise<void> {
+      const deadline = performance.now() + setUpMs;
+      await setUpSession(client, setUpMs);
+      await openEpoch(client, schema, deadline - performance.now());
+    },
+  };
+}
 
 function rethrow(error: unknown): never {
-  if (error instanceof pg.DatabaseError && !isUnavailable(error)) throw error;
+  if (isUnreadable(error) || (error instanceof pg.DatabaseError && !isUnavailable(error))) throw error;
   throw new DatabaseUnavailable('The database cannot be reached.', { cause: error });
 }
 
-/** Connection exceptions, rollbacks, insufficient resources, operator intervention, a standby, an idle transaction. */
+/** The driver cannot convert a value. Its errors about the connection have no class of their own. */
+function isUnreadable(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError;
+}
+
+/** Connection exceptions, rollbacks, insufficient resources, operator intervention, a standby, timeouts, a changed pooler. */
 function isUnavailable({ code = '' }: pg.DatabaseError): boolean {
-  return /^(08|40|53|57)/.test(code) || code === '25006' || code === '25P03';
+  return /^(08|40|53|57|25006|25P0[34]|55P03|26000|42P05)/.test(code);
 }
 
 /** Whether all connections are in use: those of PostgreSQL (too_many_connections) or of the pool. */
@@ -254,7 +261,7 @@ function isExhausted(error: unknown): boolean {
 /** Whether a connection is usable after an error. One to a standby is closed, because a new one may lead to the primary. */
 function keepsConnection(error: unknown): boolean {
   const code = sqlState(error);
-  return code !== undefined && !/^(08|57P|25P03|25006)/.test(code);
+  return code !== undefined && !/^(08|57P|25P0[34]|25006|26000|42P05)/.test(code);
 }
 
 /** A serialization failure (40001) or a deadlock (40P01). */
@@ -265,10 +272,15 @@ function isConflict(error: unknown): boolean {
 
 const types = new pg.TypeOverrides();
 types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, toTime);
-types.setTypeParser(pg.types.builtins.DATE, (text) => text);
+types.setTypeParser(pg.types.builtins.DATE, inIsoFormat);
 
 /** Most times arrive as `2026-11-23 09:30:00.123+00`. A Date would be a large part of the cost of reading a row. */
 function toTime(text: string): string {
-  if (text.length !== 26 || text[10] !== ' ' || !text.endsWith('+00')) return new Date(text).toISOString();
+  if (text.length !== 26 || text[10] !== ' ' || !text.endsWith('+00')) return new Date(inIsoFormat(text)).toISOString();
   return `${text.slice(0, 10)}T${text.slice(11, 23)}Z`;
+}
+
+function inIsoFormat(text: string): string {
+  if (text[4] !== '-') throw new RangeError(`"${text}" is not a time in ISO format: DateStyle has changed`);
+  return text;
 }

@@ -1,8 +1,6 @@
 /** Applies `*.sql` migrations in order, each once, whichever replica comes first. */
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { runner } from 'node-pg-migrate';
 import type { Client } from 'pg';
 import type { Logger } from 'pino';
 import { sqlState, timeoutMs, withTimeout } from './database.ts';
@@ -22,44 +20,38 @@ export function runtimeMigrations(schema: string): Migrations {
 export class MigratedPast extends Error {}
 
 /**
- * Applies missing migrations, each in a transaction. Replicas take turns by an advisory lock.
+ * Applies missing migrations, each in a transaction with the lock of the replicas, as a pooler needs (decision 002).
  * @throws {MigratedPast} A migration unknown to this version breaks it: `0007-….breaking.sql`. End the client after any error.
  */
 export async function migrate(client: Client, migrations: Migrations, logger: Logger): Promise<void> {
-  if (await isMigrated(client, migrations)) return;
-  const { folder, schema, table } = migrations;
-  await client.query('set statement_timeout = 0');
-  await createSchema(client, schema);
-  await runner({
-    dbClient: client,
-    dir: fileURLToPath(folder),
-    direction: 'up',
-    schema,
-    migrationsSchema: schema,
-    migrationsTable: table,
-    advisoryLockMode: 'wait',
-    // Databases of version 0.1.0 have applied files that are the runtime's now.
-    checkOrder: false,
-    logger: {
-      debug: () => undefined,
-      info: (message) => {
-        logger.debug(message);
-      },
-      warn: (message) => {
-        logger.warn(message);
-      },
-      // It is thrown as well. Usually the database has become unavailable.
-      error: (message) => {
-        logger.warn(message);
-      },
-    },
-  });
+  while ((await findMissing(client, migrations)) !== undefined) await applyNext(client, migrations, logger);
 }
 
-/** One statement, so that it can run every second. */
-async function isMigrated(client: Client, migrations: Migrations): Promise<boolean> {
+async function applyNext(client: Client, migrations: Migrations, logger: Logger): Promise<void> {
+  const { folder, schema } = migrations;
+  const table = tableOf(client, migrations);
+  await client.query(
+    `begin isolation level read committed; set local statement_timeout = 0; select pg_advisory_xact_lock(${lockId})`,
+  );
+  await createSchema(client, schema);
+  await client.query(`set local search_path = ${client.escapeIdentifier(schema)};
+    create table if not exists ${table} (id serial primary key, name varchar(255) not null, run_on timestamp not null)`);
+  const name = await findMissing(client, migrations);
+  if (name !== undefined) {
+    logger.debug({ migration: name }, 'migrating');
+    await client.query(await readFile(new URL(`${name}.sql`, folder), 'utf8'));
+    await client.query(`insert into ${table} (name, run_on) values ($1, now())`, [name]);
+  }
+  await client.query('commit');
+}
+
+/** The lock of node-pg-migrate, which version 0.1.0 uses. */
+const lockId = 7241865325823964n;
+
+/** The next migration to apply. One statement, so that it can run every second. */
+async function findMissing(client: Client, migrations: Migrations): Promise<string | undefined> {
   const applied = await findApplied(client, migrations);
-  const files = (await readdir(migrations.folder)).filter((file) => file.endsWith('.sql'));
+  const files = (await readdir(migrations.folder)).filter((file) => file.endsWith('.sql')).sort();
   const known = files.map((file) => basename(file, '.sql'));
   const breaking = applied.find((name) => name.endsWith('.breaking') && !known.includes(name));
   if (breaking !== undefined) {
@@ -67,18 +59,22 @@ async function isMigrated(client: Client, migrations: Migrations): Promise<boole
       `a newer version of the service has applied the migration ${breaking}: run that version, or restore a backup from before`,
     );
   }
-  return known.every((name) => applied.includes(name));
+  return known.find((name) => !applied.includes(name));
 }
 
-async function findApplied(client: Client, { schema, table }: Migrations): Promise<string[]> {
+async function findApplied(client: Client, migrations: Migrations): Promise<string[]> {
   try {
-    const text = `select name from ${client.escapeIdentifier(schema)}.${client.escapeIdentifier(table)}`;
+    const text = `select name from ${tableOf(client, migrations)}`;
     const { rows } = await client.query<{ name: string }>(withTimeout(timeoutMs, { text }));
     return rows.map(({ name }) => name);
   } catch (error) {
     if (sqlState(error) === undefinedTable) return [];
     throw error;
   }
+}
+
+function tableOf(client: Client, { schema, table }: Migrations): string {
+  return `${client.escapeIdentifier(schema)}.${client.escapeIdentifier(table)}`;
 }
 
 const undefinedTable = '42P01';
