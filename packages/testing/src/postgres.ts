@@ -3,24 +3,33 @@ import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { startPostgres, type Postgres } from '@task-manager/dev/embedded-postgres';
+import { packageName, startPostgres, type Postgres, type PostgresOptions } from '@task-manager/dev/embedded-postgres';
+import { root } from '@task-manager/dev/repository';
 import { until } from './until.ts';
 
+interface Options {
+  /** A major version that `.ci/run` has installed. By default that of `npm start`. */
+  version?: number;
+  /** Lines of postgresql.conf. */
+  settings?: string[];
+}
+
 export class TestPostgres {
-  readonly #dataDir: string;
+  readonly #options: PostgresOptions;
   #server: Postgres;
   #paused: number[] = [];
 
-  private constructor(dataDir: string, server: Postgres) {
-    this.#dataDir = dataDir;
+  private constructor(options: PostgresOptions, server: Postgres) {
+    this.#options = options;
     this.#server = server;
   }
 
-  static async start(): Promise<TestPostgres> {
+  static async start({ version, settings = [] }: Options = {}): Promise<TestPostgres> {
     const dataDir = await mkdtemp(join(tmpdir(), 'task-manager-faults-'));
     // As root, PostgreSQL starts as another user, and that user reads the folder.
     await chmod(dataDir, 0o755);
-    return new TestPostgres(dataDir, await startPostgres({ dataDir }));
+    const options = { dataDir, settings, ...(version !== undefined && { binaries: binariesOf(version) }) };
+    return new TestPostgres(options, await startPostgres(options));
   }
 
   get port(): number {
@@ -44,7 +53,7 @@ export class TestPostgres {
   }
 
   async restart(): Promise<void> {
-    this.#server = await startPostgres({ dataDir: this.#dataDir, port: this.port });
+    this.#server = await startPostgres({ ...this.#options, port: this.port });
   }
 
   /** Freezes every process, as a machine that has run out of memory does. */
@@ -77,7 +86,7 @@ export class TestPostgres {
   async remove(): Promise<void> {
     this.resume();
     await this.#server.stop();
-    await rm(this.#dataDir, { recursive: true, force: true });
+    await rm(this.#options.dataDir, { recursive: true, force: true });
   }
 
   get #superuser() {
@@ -91,6 +100,11 @@ export class TestPostgres {
     const postmaster = parseInt(await readFile(join(this.#server.dataDir, 'postmaster.pid'), 'utf8'));
     return [postmaster, ...rows.map(({ pid }) => Number(pid))];
   }
+}
+
+/** The binaries of another version, in `.tools/postgres-13` and so on. */
+export function binariesOf(version: number): string {
+  return join(root, `.tools/postgres-${version}/node_modules`, packageName, 'dist/index.js');
 }
 
 function isAlive(pid: number): boolean {

@@ -3,6 +3,7 @@ import pg from 'pg';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import { overloaded } from '../errors.ts';
+import { Abandoned, isTimeout, StatementSuspended } from './abandoned.ts';
 
 export interface Statement {
   /** The name of the prepared statement. Without one, PostgreSQL plans each execution for its values. */
@@ -28,6 +29,7 @@ export class DatabaseUnavailable extends Error {}
 /** The connection pool. Each statement sent to it directly has a session of its own. */
 export class Database implements Queryable {
   readonly pool: pg.Pool;
+  readonly abandoned = new Abandoned(timeoutMs, serverLimits.statement_timeout);
   readonly schema: string;
   /** Whether this version of the service can use the tables; otherwise no statement is sent. */
   isMigrated = false;
@@ -122,12 +124,12 @@ export class Session implements Queryable {
   }
 
   async #connect(): Promise<Connection> {
-    const { pool, isMigrated, isQueueFull } = this.database;
+    const { pool, abandoned, isMigrated, isQueueFull } = this.database;
     if (!isMigrated) throw new DatabaseUnavailable('The database is not ready yet.');
     if (!this.#hasStarted && isQueueFull) throw overloaded;
     this.#hasStarted = true;
     try {
-      return new Connection(await takeBefore(this.deadline, pool), this.deadline);
+      return new Connection(await takeBefore(this.deadline, pool), this.deadline, abandoned);
     } catch (cause) {
       throw new DatabaseUnavailable('The database cannot be reached.', { cause });
     }
@@ -160,26 +162,39 @@ async function takeBefore(deadline: number, pool: pg.Pool): Promise<pg.PoolClien
 class Connection {
   readonly #client: pg.PoolClient;
   readonly #deadline: number;
+  readonly #abandoned: Abandoned;
+  #ending: Promise<void> | undefined;
   isBroken = false;
 
-  constructor(client: pg.PoolClient, deadline: number) {
+  constructor(client: pg.PoolClient, deadline: number, abandoned: Abandoned) {
     this.#client = client;
     this.#deadline = deadline;
+    this.#abandoned = abandoned;
   }
 
   async query<Row extends object>(statement: Statement): Promise<Row[]> {
     try {
       const leftMs = this.#deadline - performance.now();
       if (leftMs < 1) throw new Error('no time left before the deadline');
-      return (await this.#client.query<Row>(withTimeout(leftMs, statement))).rows;
+      const { rows } = await this.#abandoned.guard(
+        `${this.#client.getTransactionStatus()} ${statement.name ?? statement.text}`,
+        () => this.#client.query<Row>(withTimeout(leftMs, statement)),
+      );
+      return rows;
     } catch (error) {
       this.isBroken ||= !keepsConnection(error);
+      if (isTimeout(error)) this.#ending ??= this.#abandoned.end(this.#client);
       return rethrow(error);
     }
   }
 
   release(): void {
-    this.#client.release(this.isBroken);
+    const release = () => {
+      this.#client.release(this.isBroken);
+    };
+    // Until the server has ended the statement, the connection counts against the pool.
+    if (this.#ending) void this.#ending.then(release);
+    else release();
   }
 }
 
@@ -237,7 +252,7 @@ function isUnavailable({ code = '' }: pg.DatabaseError): boolean {
 /** Whether a connection is usable after an error. One to a standby is closed, because a new one may lead to the primary. */
 function keepsConnection(error: unknown): boolean {
   const code = sqlState(error);
-  return code !== undefined && !/^(08|57P|25P03|25006)/.test(code);
+  return error instanceof StatementSuspended || (code !== undefined && !/^(08|57P|25P03|25006)/.test(code));
 }
 
 /** A serialization failure (40001) or a deadlock (40P01). */
