@@ -10,6 +10,7 @@ import { Health } from './http/health.ts';
 import { createLogger, type Logger } from './http/log.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
 import { socketsOf } from './http/server.ts';
+import { checkServer, UnsuitableServer } from './postgres/check-server.ts';
 import { connectionOf, Database, serverLimits } from './postgres/database.ts';
 import { migrate, MigratedPast, runtimeMigrations, type Migrations } from './postgres/migrate.ts';
 import { createService } from './service.ts';
@@ -129,6 +130,7 @@ async function watchDatabase(
     client.on('error', () => undefined);
     try {
       await client.connect();
+      await checkServer(client);
       while (!isAborted(signal)) {
         for (const each of migrations) await migrate(client, each, logger);
         await db.abandoned.check(client);
@@ -141,7 +143,7 @@ async function watchDatabase(
         await sleep(1000, undefined, { signal }).catch(() => undefined);
       }
     } catch (error) {
-      if (error instanceof MigratedPast) db.isMigrated = false;
+      if (error instanceof MigratedPast || error instanceof UnsuitableServer) db.isMigrated = false;
       if (!isAborted(signal)) lastCause = setNotReady(health, logger, error, lastCause);
       await sleep(250, undefined, { signal }).catch(() => undefined);
     }
@@ -161,6 +163,7 @@ function setNotReady(health: Health, logger: Logger, error: unknown, lastCause: 
 }
 
 function reasonOf(error: unknown): string {
+  if (error instanceof UnsuitableServer) return error.message;
   if (error instanceof MigratedPast) return 'The database belongs to a newer version of the service.';
   // The server has responded: a wrong password, a missing privilege, a failed migration.
   if (error instanceof pg.DatabaseError) return 'The database cannot be used. The log has the cause.';

@@ -84,11 +84,18 @@ export async function serve(
   };
 }
 
-/** Creates a database with an empty schema, by default in the PostgreSQL that all tests share, and returns its config. */
-export async function newEnvironment(name: string, port = Number(process.env.TEST_POSTGRES_PORT)): Promise<Config> {
+/**
+ * Creates a database with an empty schema, by default in the PostgreSQL that all tests share, and returns its config.
+ * `options` are those of `create database`, such as an encoding or a locale.
+ */
+export async function newEnvironment(
+  name: string,
+  port = Number(process.env.TEST_POSTGRES_PORT),
+  options = '',
+): Promise<Config> {
   const database = `test_${randomUUID().replaceAll('-', '')}`;
   const role = schemaOf(name);
-  await createDatabase({ port }, database, [name]);
+  await createDatabase({ port }, database, [name], options);
   return {
     PORT: 0,
     METRICS_PORT: 0,

@@ -8,7 +8,7 @@ import { root } from '@task-manager/dev/repository';
 import { until } from './until.ts';
 
 interface Options {
-  /** A major version that `.ci/run` has installed. By default that of `npm start`. */
+  /** A major version that `.ci/run` has installed. By default the version under test. */
   version?: number;
   /** Lines of postgresql.conf. */
   settings?: string[];
@@ -28,7 +28,8 @@ export class TestPostgres {
     const dataDir = await mkdtemp(join(tmpdir(), 'task-manager-faults-'));
     // As root, PostgreSQL starts as another user, and that user reads the folder.
     await chmod(dataDir, 0o755);
-    const options = { dataDir, settings, ...(version !== undefined && { binaries: binariesOf(version) }) };
+    const binaries = version === undefined ? versionUnderTest() : { binaries: binariesOf(version) };
+    const options = { dataDir, settings, ...binaries };
     return new TestPostgres(options, await startPostgres(options));
   }
 
@@ -100,6 +101,12 @@ export class TestPostgres {
     const postmaster = parseInt(await readFile(join(this.#server.dataDir, 'postmaster.pid'), 'utf8'));
     return [postmaster, ...rows.map(({ pid }) => Number(pid))];
   }
+}
+
+/** That of `npm start`, or the major version in TEST_POSTGRES_VERSION. */
+export function versionUnderTest(): { binaries?: string } {
+  const version = process.env.TEST_POSTGRES_VERSION;
+  return version === undefined ? {} : { binaries: binariesOf(Number(version)) };
 }
 
 /** The binaries of another version, in `.tools/postgres-13` and so on. */

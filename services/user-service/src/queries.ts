@@ -22,7 +22,7 @@ export const insertUser = batched(async (db, newUsers: NewUser[]): Promise<(User
              insert into user_service.users (id, name, email, created_at, updated_at)
              select id, name, email, created_at, created_at
              from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) as new (id, name, email, created_at)
-             on conflict (lower(email)) do nothing
+             on conflict do nothing
              returning id, version
            ),
            event as (
@@ -142,7 +142,7 @@ function scanNewest({ q, email }: Filters, before: string, limit: number): State
     text: `select ${columns}
            from (
              select * from user_service.users
-             where id < $1 ${email ? 'and lower(email) = lower($3)' : ''}
+             where id < $1 ${email ? 'and lower(email collate "C") = lower($3 collate "C")' : ''}
              order by id desc
              limit ${maxScanned}
            ) as "user"
@@ -159,7 +159,7 @@ function filterAndSort({ q, email }: Filters, before: string, limit: number): St
     text: `select ${columns}
            from (
              select * from user_service.users
-             where search @@ websearch_to_tsquery('simple', $3) ${email ? 'and lower(email) = lower($4)' : ''}
+             where search @@ websearch_to_tsquery('simple', $3) ${email ? 'and lower(email collate "C") = lower($4 collate "C")' : ''}
              offset 0
            ) as "user"
            where id < $1
