@@ -1,11 +1,12 @@
 /** How many connections a replica opens. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import { connectAsSuperuser, newEnvironment } from '@task-manager/testing/harness';
 import type { Config } from '@task-manager/runtime/config';
 import { TestPostgres } from '@task-manager/testing/postgres';
 import { spawnService, untilStatus, type ServiceProcess } from '@task-manager/testing/processes';
-import { json, retryWhileUnavailable, send } from '@task-manager/testing/subject';
+import { json, retryWhileUnavailable, send, unknownId } from '@task-manager/testing/subject';
+import { until } from '@task-manager/testing/until';
 
 let postgres: TestPostgres;
 let environment: Config;
@@ -15,13 +16,13 @@ beforeAll(async () => {
   postgres = await TestPostgres.start();
   environment = await newEnvironment('task-service', postgres.port);
 });
-afterAll(async () => {
-  for (const { child, exited } of started) {
+afterEach(async () => {
+  for (const { child, exited } of started.splice(0)) {
     child.kill('SIGKILL');
     await exited;
   }
-  await postgres.remove();
 });
+afterAll(() => postgres.remove());
 
 async function start(overrides = {}): Promise<ServiceProcess> {
   const service = await spawnService('task-service', environment, overrides);
@@ -71,3 +72,16 @@ async function createTask(url: string): Promise<string> {
   );
   return String(body.id);
 }
+
+it('opens POSTGRES_POOL_MAX connections and one for the health check', async () => {
+  const { url } = await start({ POSTGRES_POOL_MAX: 2 });
+  await until(async () => (await connections()).length <= 3);
+  const admin = await connectAsSuperuser(environment);
+  await admin.query('begin; lock table task_service.tasks in access exclusive mode');
+  const sent = Array.from({ length: 6 }, () => send(`${url}/tasks/${unknownId}`, 'DELETE'));
+  await until(async () => (await connections(`wait_event_type = 'Lock'`)).length === 2);
+  expect(await connections()).toHaveLength(3);
+  await admin.query('rollback');
+  await admin.end();
+  expect(new Set((await Promise.all(sent)).map(({ status }) => status))).toEqual(new Set([404]));
+});

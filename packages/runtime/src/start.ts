@@ -167,7 +167,12 @@ function reasonOf(error: unknown): string {
   if (error instanceof MigratedPast) return 'The database belongs to a newer version of the service.';
   // The server has responded: a wrong password, a missing privilege, a failed migration.
   if (error instanceof pg.DatabaseError) return 'The database cannot be used. The log has the cause.';
+  if (isUntrusted(error)) return 'The certificate of the database cannot be verified. The log has the cause.';
   return 'The database cannot be reached.';
+}
+
+function isUntrusted(error: unknown): boolean {
+  return /CERT|SIGNATURE/.test(String((error as NodeJS.ErrnoException).code));
 }
 
 async function nextStopSignal(): Promise<void> {

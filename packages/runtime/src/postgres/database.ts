@@ -1,4 +1,5 @@
 /** PostgreSQL: a pool of connections with bounded waiting, and its types as JSON types. */
+import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
@@ -36,7 +37,12 @@ export class Database implements Queryable {
 
   constructor(config: Config, schema: string, logger: Logger) {
     this.schema = schema;
-    this.pool = new pg.Pool({ ...connectionOf(config), ...serverLimits, max: 10, idleTimeoutMillis: 0 });
+    this.pool = new pg.Pool({
+      ...connectionOf(config),
+      ...serverLimits,
+      max: config.POSTGRES_POOL_MAX,
+      idleTimeoutMillis: 0,
+    });
     // The pool replaces a lost idle connection. Without a listener the event would end the process.
     this.pool.on('error', (error) => {
       logger.debug({ err: error }, 'an idle connection was lost');
@@ -208,14 +214,15 @@ export function sqlState(error: unknown): string | undefined {
 }
 
 export function connectionOf(config: Config) {
+  const { POSTGRES_SSLMODE: sslmode, POSTGRES_SSLROOTCERT: ca, POSTGRES_PASSWORD_FILE: passwordFile } = config;
   return {
     host: config.POSTGRES_HOST,
     port: config.POSTGRES_PORT,
     database: config.POSTGRES_DB,
     user: config.POSTGRES_USER,
-    password: config.POSTGRES_PASSWORD,
-    ssl:
-      config.POSTGRES_SSLMODE === 'disable' ? false : { rejectUnauthorized: config.POSTGRES_SSLMODE === 'verify-full' },
+    // A function: each new connection reads the file again, so a rotated password needs no restart.
+    password: passwordFile ? async () => (await readFile(passwordFile, 'utf8')).trimEnd() : config.POSTGRES_PASSWORD,
+    ssl: sslmode === 'disable' ? false : { rejectUnauthorized: sslmode === 'verify-full', ...(ca && { ca }) },
     connectionTimeoutMillis: timeoutMs,
     keepAlive: true,
     // Detects a dead peer before a request is sent to it. The default is two hours.
