@@ -63,9 +63,12 @@ describe.each(services)('%s', (name) => {
 
   it('sets exactly the environment variables that the service reads', () => {
     const names = container.env.map((variable) => variable.name);
-    const known: Record<string, { default?: unknown }> = { ...variables, ...ownVariables[name] };
+    const known: Record<string, { default?: unknown; requiredWhen?: unknown }> = {
+      ...variables,
+      ...ownVariables[name],
+    };
     const missing = Object.entries(known).flatMap(([variable, about]) =>
-      about.default === undefined && !names.includes(variable) ? [variable] : [],
+      (!('default' in about) || about.requiredWhen) && !names.includes(variable) ? [variable] : [],
     );
     expectWithAdvice(`${file}: add these variables to env, they have no default`, missing, []);
     const unread = names.filter((variable) => !(variable in known));

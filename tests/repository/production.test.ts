@@ -225,11 +225,11 @@ describe('postgres-cluster.yaml', () => {
   });
 
   it('has the statement timeout of the services for their roles', () => {
-    const timeout = /statementTimeout = '(\w+)'/.exec(read('packages/runtime/src/postgres/session-settings.ts'))?.[1];
+    const timeout = /statementTimeoutMs = (\d+)/.exec(read('packages/runtime/src/postgres/session-settings.ts'))?.[1];
     expectWithAdvice(
       `${file}: set statement_timeout as in session-settings.ts`,
       bootstrap.initdb.postInitApplicationSQL,
-      expect.arrayContaining(roles.map((role) => `alter role ${role} set statement_timeout = '${timeout}'`)),
+      expect.arrayContaining(roles.map((role) => `alter role ${role} set statement_timeout = '${timeout}ms'`)),
     );
   });
 
@@ -309,7 +309,7 @@ function extraPods(): number {
 
 /** The pool and the health check's connection. */
 function connectionsPerPod(): number {
-  return Number(/pg\.Pool\(\{.* max: (\d+),/.exec(read('packages/runtime/src/postgres/database.ts'))?.[1]) + 1;
+  return Number(/POSTGRES_POOL_MAX: .*default: (\d+)/.exec(read('packages/runtime/src/config.ts'))?.[1]) + 1;
 }
 
 function maxConnections({ args }: Container): number {

@@ -50,7 +50,7 @@ describe('README.md', () => {
         .split('\n')
         .find((line) => line.includes(`\`${name}\``) || line.includes(`\`${name.replace('POSTGRES', '')}\``));
       expect(row ? '' : `no row for ${name}: add it to README.md`).toBe('');
-      expect(row).toContain(value);
+      if (value !== 'undefined') expect(row).toContain(value);
     }
   });
 });

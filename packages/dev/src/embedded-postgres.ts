@@ -5,6 +5,7 @@
  */
 import { execFile } from 'node:child_process';
 import {
+  appendFile,
   chown,
   lstat,
   mkdir,
@@ -56,21 +57,26 @@ for (const name of Object.keys(process.env)) {
   if (name.startsWith('PG')) Reflect.deleteProperty(process.env, name);
 }
 
+export interface PostgresOptions {
+  dataDir: string;
+  /** By default a free one. */
+  port?: number;
+  /** Lines of postgresql.conf, for new data. */
+  settings?: string[];
+  /** The major version that makes new data. */
+  version?: string;
+}
+
 /**
  * Starts the server whose data is in `dataDir`, or adopts the one that runs there. Creates `dataDir` when it is missing and
- * locks it until `stop`. Without `port` it listens on a free one.
+ * locks it until `stop`.
  *
  * Throws an Error of one line that says what is wrong and what to do: there are no binaries for this platform, the folder
  * cannot be used or is in use, or the server does not start.
  */
-export async function startPostgres(options: {
-  dataDir: string;
-  port?: number;
-  /** The version that makes new data. */
-  version?: string;
-}): Promise<Postgres> {
-  const { dataDir, port = await getPort(), version = currentVersion } = options;
-  const cluster = await openCluster(dataDir, version);
+export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
+  const { dataDir, port = await getPort(), settings = [], version = currentVersion } = options;
+  const cluster = await openCluster(dataDir, settings, version);
   const running = await findRunning(cluster.data);
   const server = running ?? (await startServer(cluster, port));
   await lock(server, dataDir);
@@ -92,18 +98,18 @@ export async function startPostgres(options: {
 
 /**
  * Creates the database and, for each service, a login role and a schema that only this role can use, unless they exist.
- * `task-service` becomes `task_service`, also as its password: the server listens on this machine only. `locale` is the part of
- * `create database` that sets it.
+ * `task-service` becomes `task_service`, also as its password: the server listens on this machine only. `options` are
+ * those of `create database`, such as a locale.
  */
 export async function createDatabase(
   { port }: { port: number },
   database: string,
   services: string[],
-  locale = '',
+  options = '',
 ): Promise<void> {
   const server = await connect(port);
   const { rowCount } = await server.query('select from pg_database where datname = $1', [database]);
-  if (rowCount === 0) await server.query(`create database ${database} ${locale}`);
+  if (rowCount === 0) await server.query(`create database ${database} ${options}`);
   await server.end();
 
   const inside = await connect(port, database);
@@ -136,18 +142,18 @@ interface Server {
 type User = { uid: number; gid: number } | undefined;
 
 /** Opens the cluster in `dataDir`, which initdb creates when it is missing. */
-async function openCluster(dataDir: string, version: string): Promise<Cluster> {
+async function openCluster(dataDir: string, settings: string[], version: string): Promise<Cluster> {
   const path = join(dataDir, 'postgres');
   const created: string[] = [];
   try {
     if (await mkdir(dataDir, { recursive: true })) created.push(dataDir);
-    if (await lstat(path).catch(() => undefined)) return await openExisting(path);
+    if (await lstat(path).catch(() => undefined)) return await openExisting(path, version);
     const user = await unprivilegedUser();
     const bin = await reachableBinaries(user, version);
     const base = (await canReach(user, dataDir)) ? dataDir : await createReachableFolder(user);
     if (base !== dataDir) created.push(base);
     const data = join(await realpath(base), 'postgres');
-    await initialize({ data, bin, user });
+    await initialize({ data, bin, user }, settings);
     if (base !== dataDir) await symlink(data, path);
     return { data, bin, user };
   } catch (error) {
@@ -161,7 +167,7 @@ async function openCluster(dataDir: string, version: string): Promise<Cluster> {
   }
 }
 
-async function openExisting(path: string): Promise<Cluster> {
+async function openExisting(path: string, expected: string): Promise<Cluster> {
   const data = await realpath(path).catch(() => {
     throw new Error(`${path} is a link to data that does not exist: remove the link to start with an empty database`);
   });
@@ -173,9 +179,9 @@ async function openExisting(path: string): Promise<Cluster> {
     );
   });
   const version = written.trim();
-  if (version !== currentVersion && !olderPackages[version]) {
+  if (version !== expected && !olderPackages[version]) {
     throw new Error(
-      `the data in ${path} is from PostgreSQL ${version}, not ${currentVersion}: set DATA_DIR to another folder`,
+      `the data in ${path} is from PostgreSQL ${version}, not ${expected}: set DATA_DIR to another folder`,
     );
   }
   const { uid, gid } = await stat(data);
@@ -184,7 +190,7 @@ async function openExisting(path: string): Promise<Cluster> {
 }
 
 /** Runs initdb in a temporary folder and renames it, so that a folder called `postgres` is always complete. */
-async function initialize({ data, bin, user }: Cluster): Promise<void> {
+async function initialize({ data, bin, user }: Cluster, settings: string[]): Promise<void> {
   const staging = await mkdtemp(join(dirname(data), 'initdb-'));
   const passwordFile = join(staging, 'password');
   await writeFile(passwordFile, superuser.password);
@@ -193,10 +199,11 @@ async function initialize({ data, bin, user }: Cluster): Promise<void> {
     // A umask such as 027 would keep the file from the server's user.
     await chown(passwordFile, user.uid, user.gid);
   }
-  const settings = [
-    ...['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'timezone=UTC', 'log_timezone=UTC'],
+  const configuration = [
+    ...[`listen_addresses = '${host}'`, `unix_socket_directories = ''`, `timezone = 'UTC'`, `log_timezone = 'UTC'`],
     // Test files run in parallel on one server, each with its own pools.
-    'max_connections=500',
+    'max_connections = 500',
+    ...settings,
   ];
   try {
     await run(user, join(bin, 'initdb'), [
@@ -206,10 +213,10 @@ async function initialize({ data, bin, user }: Cluster): Promise<void> {
       '--auth=scram-sha-256',
       '--encoding=UTF8',
       '--locale=C',
-      '--locale-provider=builtin',
-      '--builtin-locale=C.UTF-8',
-      ...settings.flatMap((setting) => ['--set', setting]),
+      ...(await builtinLocale(user, bin)),
     ]);
+    // In the file, because initdb has no option for them before version 16.
+    await appendFile(join(staging, 'postgres/postgresql.conf'), configuration.map((line) => `${line}\n`).join(''));
     await rename(join(staging, 'postgres'), data);
   } catch (error) {
     const { stderr, message } = error as { stderr?: string; message: string };
@@ -217,6 +224,13 @@ async function initialize({ data, bin, user }: Cluster): Promise<void> {
   } finally {
     await rm(staging, { recursive: true, force: true });
   }
+}
+
+/** The options for the locale C.UTF-8 of PostgreSQL itself, which exists from version 17 on. */
+async function builtinLocale(user: User, bin: string): Promise<string[]> {
+  const { stdout } = await run(user, join(bin, 'initdb'), ['--version']);
+  const version = parseInt(/\d+/.exec(stdout)?.[0] ?? '');
+  return version >= 17 ? ['--locale-provider=builtin', '--builtin-locale=C.UTF-8'] : [];
 }
 
 /** Removes the folders of an initdb that was killed. */

@@ -1,4 +1,5 @@
 /** Configuration from the environment: each variable, its default and its meaning. */
+import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import {
   bool,
@@ -35,6 +36,28 @@ const address = makeValidator<string>((value) => {
   return value;
 });
 
+/** An IPv6 address may be in brackets, as in a URL. */
+const host = makeValidator<string>((value) => value.replace(/^\[(.*)\]$/, '$1'));
+
+const file = makeValidator<string>((value) => {
+  read(value);
+  return value;
+});
+
+const certificate = makeValidator<string>((value) => {
+  const pem = read(value);
+  if (!pem.includes('-----BEGIN CERTIFICATE-----')) throw new Error('it has no certificate in PEM');
+  return pem;
+});
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new Error(`"${path}" cannot be read: ${(error as NodeJS.ErrnoException).code}`, { cause: error });
+  }
+}
+
 function parseList(value: string): string[] {
   return value.split(',').flatMap((each) => each.trim() || []);
 }
@@ -43,14 +66,24 @@ export const variables = {
   PORT: port({ default: 3000, desc: 'the port of the service' }),
   METRICS_PORT: port({ default: 9464, desc: 'the port of the Prometheus metrics' }),
   LISTEN_ADDRESS: address({ default: '', desc: 'the address that both ports listen on; all by default' }),
-  POSTGRES_HOST: str({ desc: 'the host of PostgreSQL' }),
+  POSTGRES_HOST: host({ desc: 'the host of PostgreSQL' }),
   POSTGRES_PORT: port({ default: 5432, desc: 'the port of PostgreSQL' }),
   POSTGRES_DB: str({ desc: 'the database' }),
   POSTGRES_USER: str({ desc: 'the role to connect as' }),
-  POSTGRES_PASSWORD: str({ desc: "the role's password" }),
+  POSTGRES_PASSWORD: str({
+    default: undefined,
+    requiredWhen: ({ POSTGRES_PASSWORD_FILE }) => POSTGRES_PASSWORD_FILE === undefined,
+    desc: "the role's password",
+  }),
+  POSTGRES_PASSWORD_FILE: file({ default: undefined, desc: 'a file with the password, read for each new connection' }),
+  POSTGRES_POOL_MAX: integer(1, 1000)({ default: 10, desc: 'connections of the pool; the health check has one more' }),
   POSTGRES_SSLMODE: oneOf(['disable', 'require', 'verify-full'])({
     default: 'disable',
     desc: 'disable, require (encrypted) or verify-full (encrypted, with a verified certificate)',
+  }),
+  POSTGRES_SSLROOTCERT: certificate({
+    default: undefined,
+    desc: 'a file in PEM with the certificates of the authorities that verify-full trusts',
   }),
   LOG_LEVEL: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])({
     default: 'info',

@@ -10,10 +10,11 @@ import { Health } from './http/health.ts';
 import { createLogger, type Logger } from './http/log.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
 import { socketsOf } from './http/server.ts';
-import { checkServer, UnusableDatabase } from './postgres/check-server.ts';
+import { checkServer } from './postgres/check-server.ts';
 import { connectionOf, Database, timeoutMs } from './postgres/database.ts';
 import { openEpoch } from './postgres/epoch.ts';
 import { migrate, MigratedPast, runtimeMigrations, type Migrations } from './postgres/migrate.ts';
+import { UnusableDatabase } from './postgres/session-settings.ts';
 import { createService } from './service.ts';
 
 export interface ServiceOptions<More extends Variables> {
@@ -141,6 +142,7 @@ async function watchDatabase(
         await checkServer(client);
         for (const each of migrations) await migrate(client, each, logger);
         await openEpoch(client, db.schema, timeoutMs);
+        await db.abandoned.check(client);
         db.isMigrated = true;
         if (!isAborted(signal) && health.reason !== undefined) {
           health.reason = undefined;
@@ -170,11 +172,16 @@ function setNotReady(health: Health, logger: Logger, error: unknown, lastCause: 
 }
 
 function reasonOf(error: unknown): string {
+  if (error instanceof UnusableDatabase) return error.message;
   if (error instanceof MigratedPast) return 'The database belongs to a newer version of the service.';
   // The server has responded: a wrong password, a missing privilege, a failed migration.
-  if (error instanceof pg.DatabaseError || error instanceof UnusableDatabase)
-    return 'The database cannot be used. The log has the cause.';
+  if (error instanceof pg.DatabaseError) return 'The database cannot be used. The log has the cause.';
+  if (isUntrusted(error)) return 'The certificate of the database cannot be verified. The log has the cause.';
   return 'The database cannot be reached.';
+}
+
+function isUntrusted(error: unknown): boolean {
+  return /CERT|SIGNATURE/.test(String((error as NodeJS.ErrnoException).code));
 }
 
 async function nextStopSignal(): Promise<void> {

@@ -30,6 +30,7 @@ describe('readConfig', () => {
       METRICS_PORT: 9464,
       LISTEN_ADDRESS: '',
       POSTGRES_PORT: 5432,
+      POSTGRES_POOL_MAX: 10,
       POSTGRES_SSLMODE: 'disable',
       LOG_LEVEL: 'info',
       VALIDATE_RESPONSES: false,
@@ -46,6 +47,9 @@ describe('readConfig', () => {
   it.each([
     ['PORT', '8080', 8080],
     ['LISTEN_ADDRESS', '::1', '::1'],
+    ['POSTGRES_HOST', '[::1]', '::1'],
+    ['POSTGRES_POOL_MAX', '1', 1],
+    ['POSTGRES_POOL_MAX', '1000', 1000],
     ['POSTGRES_SSLMODE', 'verify-full', 'verify-full'],
     ['LOG_LEVEL', 'silent', 'silent'],
     ['VALIDATE_RESPONSES', 'true', true],
@@ -66,6 +70,12 @@ describe('readConfig', () => {
     expect(readConfig({ ...required, [name]: value }, {})[name]).toEqual(expected);
   });
 
+  it('needs no password when there is a file with it', () => {
+    const POSTGRES_PASSWORD_FILE = import.meta.filename;
+    const environment = { ...required, POSTGRES_PASSWORD: undefined, POSTGRES_PASSWORD_FILE };
+    expect(readConfig(environment, {})).toMatchObject({ POSTGRES_PASSWORD_FILE });
+  });
+
   it('reads the additional variables of a service', () => {
     const more = { USER_SERVICE_URL: str({ desc: 'where the user service is' }) };
     expect(readConfig({ ...required, USER_SERVICE_URL: 'http://users' }, more).USER_SERVICE_URL).toBe('http://users');
@@ -79,6 +89,10 @@ describe('readConfig', () => {
     ['PORT', '99999', 'Invalid port input: "99999" (the port of the service)'],
     ['METRICS_PORT', 'x', 'Invalid port input: "x" (the port of the Prometheus metrics)'],
     ['LISTEN_ADDRESS', 'localhost', '"localhost" is not an IP address (the address that both ports listen on'],
+    ['POSTGRES_POOL_MAX', '0', '"0" is not an integer between 1 and 1000 (connections of the pool; the health check'],
+    ['POSTGRES_PASSWORD_FILE', '/nowhere', '"/nowhere" cannot be read: ENOENT (a file with the'],
+    ['POSTGRES_SSLROOTCERT', '/nowhere', '"/nowhere" cannot be read: ENOENT (a file in PEM with'],
+    ['POSTGRES_SSLROOTCERT', import.meta.filename, 'it has no certificate in PEM (a file in PEM with the certificates'],
     [
       'POSTGRES_SSLMODE',
       'prefer',

@@ -86,15 +86,18 @@ export async function serve(
   };
 }
 
-/** Creates a database with an empty schema, by default in the PostgreSQL that all tests share, and returns its config. */
+/**
+ * Creates a database with an empty schema, by default in the PostgreSQL that all tests share, and returns its config.
+ * `options` are those of `create database`, such as an encoding or a locale.
+ */
 export async function newEnvironment(
   name: string,
   port = Number(process.env.TEST_POSTGRES_PORT),
-  locale = '',
+  options = '',
 ): Promise<Config> {
   const database = `test_${randomUUID().replaceAll('-', '')}`;
   const role = schemaOf(name);
-  await createDatabase({ port }, database, [name], locale);
+  await createDatabase({ port }, database, [name], options);
   return {
     PORT: 0,
     METRICS_PORT: 0,
@@ -104,7 +107,10 @@ export async function newEnvironment(
     POSTGRES_DB: database,
     POSTGRES_USER: role,
     POSTGRES_PASSWORD: role,
+    POSTGRES_PASSWORD_FILE: undefined,
+    POSTGRES_POOL_MAX: 10,
     POSTGRES_SSLMODE: 'disable',
+    POSTGRES_SSLROOTCERT: undefined,
     LOG_LEVEL: 'silent',
     VALIDATE_RESPONSES: true,
     FAST_PATH: true,

@@ -1,28 +1,38 @@
 /** A PostgreSQL for one test file that can be stopped, killed, paused, and restarted on the same data and port. */
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { startPostgres, type Postgres } from '@task-manager/dev/embedded-postgres';
+import { startPostgres, type Postgres, type PostgresOptions } from '@task-manager/dev/embedded-postgres';
+import { root } from '@task-manager/dev/repository';
 import { until } from './until.ts';
 
+interface Options {
+  /** A major version that `.ci/run` has installed. By default the version under test. */
+  version?: string;
+  /** Lines of postgresql.conf. */
+  settings?: string[];
+}
+
 export class TestPostgres {
-  readonly #dataDir: string;
+  readonly #options: PostgresOptions;
   #server: Postgres;
   #paused: number[] = [];
 
-  private constructor(dataDir: string, server: Postgres) {
-    this.#dataDir = dataDir;
+  private constructor(options: PostgresOptions, server: Postgres) {
+    this.#options = options;
     this.#server = server;
   }
 
-  static async start(): Promise<TestPostgres> {
+  static async start({ version, settings = [] }: Options = {}): Promise<TestPostgres> {
     const dataDir = await mkdtemp(join(tmpdir(), 'task-manager-faults-'));
     // As root, PostgreSQL starts as another user, and that user reads the folder.
     await chmod(dataDir, 0o755);
-    return new TestPostgres(dataDir, await startPostgres({ dataDir }));
+    const options = { dataDir, settings, ...versionUnderTest(), ...(version && { version }) };
+    return new TestPostgres(options, await startPostgres(options));
   }
 
   get port(): number {
@@ -46,7 +56,7 @@ export class TestPostgres {
   }
 
   async restart(): Promise<void> {
-    this.#server = await startPostgres({ dataDir: this.#dataDir, port: this.port });
+    this.#server = await startPostgres({ ...this.#options, port: this.port });
   }
 
   /** Copies the data of the stopped server. */
@@ -93,11 +103,11 @@ export class TestPostgres {
   async remove(): Promise<void> {
     this.resume();
     await this.#server.stop();
-    await rm(this.#dataDir, { recursive: true, force: true });
+    await rm(this.#options.dataDir, { recursive: true, force: true });
   }
 
   get #backup(): string {
-    return join(this.#dataDir, 'backup');
+    return join(this.#options.dataDir, 'backup');
   }
 
   get #superuser() {
@@ -111,6 +121,17 @@ export class TestPostgres {
     const postmaster = parseInt(await readFile(join(this.#server.dataDir, 'postmaster.pid'), 'utf8'));
     return [postmaster, ...rows.map(({ pid }) => Number(pid))];
   }
+}
+
+/** That of `npm start`, or the major version in TEST_POSTGRES_VERSION. */
+export function versionUnderTest(): { version?: string } {
+  const version = process.env.TEST_POSTGRES_VERSION;
+  return version ? { version } : {};
+}
+
+/** Whether another version is in `.tools/`. */
+export function isInstalled(version: string): boolean {
+  return existsSync(join(root, `.tools/postgres-${version}`));
 }
 
 function isAlive(pid: number): boolean {

@@ -19,7 +19,7 @@ export interface ServiceProcess {
 export async function spawnService(
   name: string,
   environment: Config,
-  overrides: Record<string, string | number> = {},
+  overrides: Record<string, string | number | undefined> = {},
 ): Promise<ServiceProcess> {
   const ports = { PORT: await freePort(), METRICS_PORT: await freePort() };
   const given = { ...environment, LOG_LEVEL: 'info', ...ports, ...overrides };
@@ -27,7 +27,9 @@ export async function spawnService(
     process.execPath,
     [fileURLToPath(new URL(`../../../services/${name}/dist/main.js`, import.meta.url))],
     {
-      env: Object.fromEntries(Object.entries(given).map(([variable, value]) => [variable, String(value)])),
+      env: Object.fromEntries(
+        Object.entries(given).flatMap(([variable, value]) => (value === undefined ? [] : [[variable, String(value)]])),
+      ),
     },
   );
   let output = '';

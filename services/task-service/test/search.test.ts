@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import createClient, { type Client } from 'openapi-fetch';
 import type { components, paths } from '../../../generated/task-service.d.ts';
+import type { Statement } from '@task-manager/runtime/postgres/database';
 import { indexQueued } from '@task-manager/runtime/postgres/search';
 import { captureLog, serve, type TestService } from '@task-manager/testing/harness';
 import { until } from '@task-manager/testing/until';
@@ -212,6 +213,38 @@ describe('the search of changed tasks', () => {
     expect(await find('東')).toEqual(['Walk 東京']);
     expect(await find('dog')).toEqual([]);
   });
+
+  it('keeps the words of an update that arrives while the task is indexed', async () => {
+    const taskId = await insert('Feed the bird');
+    let patched: Promise<unknown> | undefined;
+    const begin = service.db.transaction.bind(service.db);
+    service.db.transaction = (run) =>
+      begin((transaction) =>
+        run({
+          ...transaction,
+          query: async <Row extends object>(statement: Statement) => {
+            const rows = await transaction.query<Row>(statement);
+            if (statement.name === 'take-queued' && rows.length > 0) {
+              let isPatched = false;
+              patched = api.PATCH('/tasks/{taskId}', { params: { path: { taskId } }, body: { title: 'Feed the cow' } });
+              void patched.then(() => (isPatched = true));
+              await until(async () => isPatched || (await isBlocked()));
+            }
+            return rows;
+          },
+        }),
+      );
+    await indexAll();
+    service.db.transaction = begin;
+    await patched;
+    expect([await find('cow'), await find('bird')]).toEqual([['Feed the cow'], []]);
+  });
+
+  /** Whether a statement waits for a lock. */
+  async function isBlocked(): Promise<boolean> {
+    const { rows } = await service.db.pool.query('select from pg_locks where not granted');
+    return rows.length > 0;
+  }
 
   it('indexes every task once, in two replicas, while other writers update and delete them', async () => {
     const { rows: queued } = await service.db.pool.query<{ id: string }>(

@@ -24,7 +24,7 @@ export const insertUser = batched(async (db, newUsers: NewUser[]): Promise<(User
              select id, name, email, created_at, created_at, search
              from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::tsvector[])
                as new (id, name, email, created_at, search)
-             on conflict (lower(email)) do nothing
+             on conflict do nothing
              returning id, version
            ),
            event as (
@@ -147,7 +147,7 @@ function scanNewest({ q, email }: Filters, before: string, limit: number): State
     text: `select ${columns}
            from (
              select * from user_service.users
-             where id < $1 ${email ? 'and lower(email) = lower($3)' : ''}
+             where id < $1 ${email ? 'and lower(email collate "C") = lower($3 collate "C")' : ''}
              order by id desc
              limit ${maxScanned}
            ) as "user"
@@ -164,7 +164,7 @@ function filterAndSort({ q, email }: Filters, before: string, limit: number): St
     text: `select ${columns}
            from (
              select * from user_service.users
-             where search @@ $3::tsquery ${email ? 'and lower(email) = lower($4)' : ''}
+             where search @@ $3::tsquery ${email ? 'and lower(email collate "C") = lower($4 collate "C")' : ''}
              offset 0
            ) as "user"
            where id < $1

@@ -41,15 +41,15 @@ export async function runOnce(
       return result;
     });
   } catch (error) {
-    if (error instanceof RolledBack) return error.result;
-    throw error;
+    if (!(error instanceof RolledBack)) throw error;
+    return error.result ?? ((await findResult(session, request)) as Result);
   }
 }
 
 class RolledBack extends Error {
-  readonly result: Result;
+  readonly result: Result | undefined;
 
-  constructor(result: Result) {
+  constructor(result?: Result) {
     super();
     this.result = result;
   }
@@ -66,15 +66,16 @@ async function claim(transaction: Queryable, request: KeyedRequest): Promise<voi
     throw new HttpError(409, 'A request with this Idempotency-Key is still in progress.', 'request-in-flight');
   }
   // A separate statement, because the first does not see what was committed before it had the lock.
-  const stored = await findResult(transaction, request);
-  if (stored) throw new RolledBack(stored);
+  if (await findResult(transaction, request)) throw new RolledBack();
 }
 
+/** The lock makes this a write: with synchronous standbys, the stored result is returned when they have it. */
 async function findResult(db: Queryable, request: KeyedRequest): Promise<Result | undefined> {
   const [stored] = await db.query<{ fingerprint: string; answer: HandlerResult }>({
     name: 'find-idempotency-key',
     text: `select fingerprint, answer from ${db.schema}.idempotency_keys
-           where key = $1 and created_at > now() - interval '24 hours'`,
+           where key = $1 and created_at > now() - interval '24 hours'
+           for update`,
     values: [request.key],
   });
   if (stored && stored.fingerprint !== fingerprintOf(request)) {

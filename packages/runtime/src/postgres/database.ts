@@ -1,10 +1,12 @@
 /** PostgreSQL: a pool of connections with bounded waiting, and its types as JSON types. */
+import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import { overloaded } from '../errors.ts';
+import { Abandoned, isTimeout, StatementSuspended } from './abandoned.ts';
 import { openEpoch } from './epoch.ts';
-import { beginOf, preparesStatements, setUpSession } from './session-settings.ts';
+import { beginOf, preparesStatements, setUpSession, statementTimeoutMs } from './session-settings.ts';
 
 export interface Statement {
   /** The name of the prepared statement. Without one, PostgreSQL plans each execution for its values. */
@@ -30,13 +32,19 @@ export class DatabaseUnavailable extends Error {}
 /** The connection pool. Each statement sent to it directly has a session of its own. */
 export class Database implements Queryable {
   readonly pool: pg.Pool;
+  readonly abandoned = new Abandoned(timeoutMs, statementTimeoutMs);
   readonly schema: string;
   /** Whether this version of the service can use the tables; otherwise no statement is sent. */
   isMigrated = false;
 
   constructor(config: Config, schema: string, logger: Logger) {
     this.schema = schema;
-    this.pool = new pg.Pool({ ...connectionOf(config), ...hooksOf(schema), max: 10, idleTimeoutMillis: 0 });
+    this.pool = new pg.Pool({
+      ...connectionOf(config),
+      ...hooksOf(schema),
+      max: config.POSTGRES_POOL_MAX,
+      idleTimeoutMillis: 0,
+    });
     // The pool replaces a lost idle connection. Without a listener the event would end the process.
     this.pool.on('error', (error) => {
       logger.debug({ err: error }, 'an idle connection was lost');
@@ -124,12 +132,12 @@ export class Session implements Queryable {
   }
 
   async #connect(): Promise<Connection> {
-    const { pool, isMigrated, isQueueFull } = this.database;
+    const { pool, abandoned, isMigrated, isQueueFull } = this.database;
     if (!isMigrated) throw new DatabaseUnavailable('The database is not ready yet.');
     if (!this.#hasStarted && isQueueFull) throw overloaded;
     this.#hasStarted = true;
     try {
-      return new Connection(await takeBefore(this.deadline, pool), this.deadline);
+      return new Connection(await takeBefore(this.deadline, pool), this.deadline, abandoned);
     } catch (cause) {
       const detail = isExhausted(cause) ? 'No connection to the database is free.' : 'The database cannot be reached.';
       throw new DatabaseUnavailable(detail, { cause });
@@ -163,11 +171,14 @@ async function takeBefore(deadline: number, pool: pg.Pool): Promise<pg.PoolClien
 class Connection {
   readonly #client: pg.PoolClient;
   readonly #deadline: number;
+  readonly #abandoned: Abandoned;
+  #ending: Promise<void> | undefined;
   isBroken = false;
 
-  constructor(client: pg.PoolClient, deadline: number) {
+  constructor(client: pg.PoolClient, deadline: number, abandoned: Abandoned) {
     this.#client = client;
     this.#deadline = deadline;
+    this.#abandoned = abandoned;
   }
 
   async begin(): Promise<void> {
@@ -180,15 +191,25 @@ class Connection {
       if (leftMs < 1) throw new Error('no time left before the deadline');
       const config = withTimeout(leftMs, statement);
       if (!preparesStatements(this.#client)) delete config.name;
-      return (await this.#client.query<Row>(config)).rows;
+      const { rows } = await this.#abandoned.guard(
+        `${this.#client.getTransactionStatus()} ${statement.name ?? statement.text}`,
+        () => this.#client.query<Row>(config),
+      );
+      return rows;
     } catch (error) {
       this.isBroken ||= !keepsConnection(error);
+      if (isTimeout(error)) this.#ending ??= this.#abandoned.end(this.#client);
       return rethrow(error);
     }
   }
 
   release(): void {
-    this.#client.release(this.isBroken);
+    const release = () => {
+      this.#client.release(this.isBroken);
+    };
+    // Until the server has ended the statement, the connection counts against the pool.
+    if (this.#ending) void this.#ending.then(release);
+    else release();
   }
 }
 
@@ -202,14 +223,15 @@ export function sqlState(error: unknown): string | undefined {
 }
 
 export function connectionOf(config: Config) {
+  const { POSTGRES_SSLMODE: sslmode, POSTGRES_SSLROOTCERT: ca, POSTGRES_PASSWORD_FILE: passwordFile } = config;
   return {
     host: config.POSTGRES_HOST,
     port: config.POSTGRES_PORT,
     database: config.POSTGRES_DB,
     user: config.POSTGRES_USER,
-    password: config.POSTGRES_PASSWORD,
-    ssl:
-      config.POSTGRES_SSLMODE === 'disable' ? false : { rejectUnauthorized: config.POSTGRES_SSLMODE === 'verify-full' },
+    // A function: each new connection reads the file again, so a rotated password needs no restart.
+    password: passwordFile ? async () => (await readFile(passwordFile, 'utf8')).trimEnd() : config.POSTGRES_PASSWORD,
+    ssl: sslmode === 'disable' ? false : { rejectUnauthorized: sslmode === 'verify-full', ...(ca && { ca }) },
     connectionTimeoutMillis: timeoutMs,
     keepAlive: true,
     // Detects a dead peer before a request is sent to it. The default is two hours.
@@ -261,7 +283,9 @@ function isExhausted(error: unknown): boolean {
 /** Whether a connection is usable after an error. One to a standby is closed, because a new one may lead to the primary. */
 function keepsConnection(error: unknown): boolean {
   const code = sqlState(error);
-  return code !== undefined && !/^(08|57P|25P0[34]|25006|26000|42P05)/.test(code);
+  return (
+    error instanceof StatementSuspended || (code !== undefined && !/^(08|57P|25P0[34]|25006|26000|42P05)/.test(code))
+  );
 }
 
 /** A serialization failure (40001) or a deadlock (40P01). */

@@ -122,12 +122,15 @@ export async function indexQueued(
 
 async function indexBatch(db: Database, table: string, texts: string[], batchSize: number): Promise<number> {
   const queue = `${db.schema}.search_queue`;
+  const next = `select position from ${queue} order by position limit`;
+  const isEmpty = (await db.query({ name: 'find-queued', text: `${next} 1` })).length === 0;
+  if (isEmpty) return 0;
   return db.transaction(async (transaction) => {
     const rows = await transaction.query<{ id: string; texts: string[] }>({
-      name: 'find-queued',
+      name: 'take-queued',
       text: `with queued as (
                delete from ${queue}
-               where position in (select position from ${queue} order by position limit $1 for update skip locked)
+               where position in (${next} $1 for update skip locked)
                returning id
              )
              select id, array[${texts.join(', ')}] as texts
@@ -137,15 +140,13 @@ async function indexBatch(db: Database, table: string, texts: string[], batchSiz
              for update`,
       values: [batchSize],
     });
-    if (rows.length > 0) {
-      await transaction.query({
-        name: 'index-queued',
-        text: `update ${db.schema}.${table} as queued set search = new.search
-               from unnest($1::uuid[], $2::tsvector[]) as new (id, search)
-               where queued.id = new.id`,
-        values: [rows.map(({ id }) => id), rows.map((row) => toSearch(...row.texts))],
-      });
-    }
+    await transaction.query({
+      name: 'index-queued',
+      text: `update ${db.schema}.${table} as queued set search = new.search
+             from unnest($1::uuid[], $2::tsvector[]) as new (id, search)
+             where queued.id = new.id`,
+      values: [rows.map(({ id }) => id), rows.map((row) => toSearch(...row.texts))],
+    });
     return rows.length;
   });
 }

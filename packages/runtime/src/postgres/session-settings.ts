@@ -19,12 +19,12 @@ const required: Record<string, [accepted: string, value: string]> = {
 };
 
 // Shorter than the client's timeout, so that the server stops work that no client waits for.
-const statementTimeout = '800ms';
+export const statementTimeoutMs = 800;
 // A replica that hangs or is cut off must not keep its locks. No request takes longer.
 const idleTimeout = '2s';
 
 const preferred: Record<string, string> = {
-  statement_timeout: statementTimeout,
+  statement_timeout: `${statementTimeoutMs}ms`,
   idle_in_transaction_session_timeout: idleTimeout,
   lock_timeout: '0',
   transaction_timeout: '0',
@@ -54,7 +54,7 @@ export function beginOf(client: pg.ClientBase): string {
   return pooled.has(client) ? beginPooled : 'begin';
 }
 
-const beginPooled = `begin; set local statement_timeout = '${statementTimeout}';
+const beginPooled = `begin; set local statement_timeout = '${statementTimeoutMs}ms';
   set local idle_in_transaction_session_timeout = '${idleTimeout}'`;
 
 /** Sets up the session in one round trip. Through a pooler it only checks whether the role has what is required. */
