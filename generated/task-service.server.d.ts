@@ -226,7 +226,7 @@ export interface components {
          * @description A keyword with at least one visible character. Any character except NUL is allowed.
          * @example finance
          */
-        LabelInput: components["schemas"]["VisibleText"];
+        LabelInput: string & components["schemas"]["VisibleText"];
         /**
          * @description Keywords for finding the task. Each label must be unique.
          * @example [

@@ -134,7 +134,7 @@ describeWith(`PgBouncer ${version ?? advice}`, () => {
     await until(() => countConnections() > connected + 8);
     expect(linesWith('a connection pooler')).toHaveLength(1);
     const health = await untilStatus(503, `${tasks.url}/health`);
-    expect(await health.json()).toMatchObject({ detail: 'The database cannot be used. The log has the cause.' });
+    expect(await health.json()).toMatchObject({ detail: 'The settings of the database cannot be used.' });
 
     // Only for these databases: other tests use the roles too.
     await services.onBoth(

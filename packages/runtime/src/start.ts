@@ -172,7 +172,7 @@ function setNotReady(health: Health, logger: Logger, error: unknown, lastCause: 
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof UnusableDatabase) return error.message;
+  if (error instanceof UnusableDatabase) return error.reason;
   if (error instanceof MigratedPast) return 'The database belongs to a newer version of the service.';
   // The server has responded: a wrong password, a missing privilege, a failed migration.
   if (error instanceof pg.DatabaseError) return 'The database cannot be used. The log has the cause.';

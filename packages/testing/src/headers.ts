@@ -30,7 +30,7 @@ export function testHeaders(subject: Subject): void {
       const names = Object.keys(subject.handlers(health));
       return Object.fromEntries(names.map((each) => [each, () => Promise.reject(new Error('a bug'))]));
     });
-    exhausted = await serve(name, subject.handlers, { rateLimit: { requests: 1 } });
+    exhausted = await serve(name, subject.handlers, { rateLimit: { requests: 1, windowS: 3600 } });
     await send(exhausted.url + prefix + list, 'GET');
   });
   afterAll(() => Promise.all([service.stop(), failing.stop(), exhausted.stop()]));

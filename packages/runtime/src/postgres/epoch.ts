@@ -12,8 +12,8 @@ export async function openEpoch(client: pg.ClientBase, schema: string, timeoutMs
     return (await client.query<Row>(limited)).rows;
   };
 
-  const server = await identify(query);
-  if ((await findMissing(query, schema, server)) === undefined) return;
+  const server = await identify(query, schema);
+  if (server === null || (await findMissing(query, schema, server)) === undefined) return;
   await query('begin isolation level read committed read write');
   // Waits for the writers of the last epoch; later ones see the new function.
   await query(`lock table ${schema}.events in share row exclusive mode`);
@@ -29,17 +29,18 @@ export async function openEpoch(client: pg.ClientBase, schema: string, timeoutMs
 
 type Query = <Row extends object>(text: string, values?: unknown[]) => Promise<Row[]>;
 
-/** The system identifier and the timeline, which begins with each promotion and point-in-time recovery. */
-async function identify(query: Query): Promise<string> {
+/** The system identifier and the timeline, which begins with each promotion and point-in-time recovery; null without a feed. */
+async function identify(query: Query, schema: string): Promise<string | null> {
+  const select = async (server: string) => {
+    const text = `select case when to_regclass($1) is not null then ${server} end as server`;
+    return (await query<{ server: string | null }>(text, [`${schema}.feed_epochs`]))[0]?.server ?? null;
+  };
   try {
-    const [row] = await query<{ server: string }>(
-      `select concat_ws('/', system_identifier, left(pg_walfile_name(pg_current_wal_lsn()), 8)) as server
-       from pg_control_system()`,
-    );
-    return row?.server ?? 'unknown';
+    const timeline = 'left(pg_walfile_name(pg_current_wal_lsn()), 8)';
+    return await select(`(select system_identifier from pg_control_system()) || '/' || ${timeline}`);
   } catch (error) {
     // Some providers forbid these functions: only the transaction ids are compared.
-    if (error instanceof pg.DatabaseError && error.code === insufficientPrivilege) return 'unknown';
+    if (error instanceof pg.DatabaseError && error.code === insufficientPrivilege) return select(`'unknown'`);
     throw error;
   }
 }

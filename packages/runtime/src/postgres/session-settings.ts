@@ -2,7 +2,15 @@
 import pg from 'pg';
 
 /** The server responds, but this service cannot work on it. The message says what to change. */
-export class UnusableDatabase extends Error {}
+export class UnusableDatabase extends Error {
+  /** For `/health`, which anyone may read. */
+  readonly reason: string;
+
+  constructor(message: string, reason = message) {
+    super(message);
+    this.reason = reason;
+  }
+}
 
 /** Other values give wrong results: the accepted ones as a regular expression, and the value to set instead. */
 const required: Record<string, [accepted: string, value: string]> = {
@@ -74,7 +82,8 @@ export async function setUpSession(client: pg.ClientBase, limitMs: number): Prom
   });
   if (!session || session.isDirect) return;
   const wrong = Object.entries(session.changed ?? {}).filter(([name]) => name in required);
-  if (wrong.length > 0) throw new UnusableDatabase(adviceFor(session.role, wrong));
+  if (wrong.length > 0)
+    throw new UnusableDatabase(adviceFor(session.role, wrong), 'The settings of the database cannot be used.');
   if (pooled.has(client)) return;
   if (!(await canPrepare(query))) unprepared.add(client);
   pooled.add(client);
