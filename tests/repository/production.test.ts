@@ -318,7 +318,7 @@ function extraPods(): number {
 
 /** The pool and the health check's connection. */
 function connectionsPerPod(): number {
-  return Number(/pg\.Pool\(\{.* max: (\d+),/.exec(read('packages/runtime/src/postgres/database.ts'))?.[1]) + 1;
+  return Number(/^const poolSize = (\d+)/m.exec(read('packages/runtime/src/postgres/database.ts'))?.[1]) + 1;
 }
 
 function maxConnections({ args }: Container): number {

@@ -31,15 +31,17 @@ export class Database implements Queryable {
   readonly schema: string;
   /** Whether this version of the service can use the tables; otherwise no statement is sent. */
   isMigrated = false;
+  #open = 0;
 
   constructor(config: Config, schema: string, logger: Logger) {
     this.schema = schema;
-    this.pool = new pg.Pool({ ...connectionOf(config), ...serverLimits, max: 10, idleTimeoutMillis: 0 });
+    this.pool = new pg.Pool({ ...connectionOf(config), ...serverLimits, max: poolSize, idleTimeoutMillis: 0 });
     // The pool replaces a lost idle connection. Without a listener the event would end the process.
     this.pool.on('error', (error) => {
       logger.debug({ err: error }, 'an idle connection was lost');
     });
     this.pool.on('connect', (client) => client.on('error', () => undefined));
+    this.pool.on('connect', () => this.#open++).on('remove', () => this.#open--);
   }
 
   /** Queries with a common deadline (of `performance.now()`). One that has started is not rejected under overload. */
@@ -49,6 +51,19 @@ export class Database implements Queryable {
 
   get isQueueFull(): boolean {
     return this.pool.waitingCount >= maxWaiting;
+  }
+
+  /** While the server rejects the password, because it was changed, requests share the connections that are open. */
+  async connect(): Promise<pg.PoolClient> {
+    try {
+      return await this.pool.connect();
+    } catch (error) {
+      if (sqlState(error) !== '28P01' || this.#open === 0) throw error;
+      const { options } = this.pool;
+      options.max = this.#open;
+      setTimeout(() => (options.max = poolSize), 1000).unref();
+      return this.connect();
+    }
   }
 
   async query<Row extends object>(statement: Statement): Promise<Row[]> {
@@ -122,21 +137,21 @@ export class Session implements Queryable {
   }
 
   async #connect(): Promise<Connection> {
-    const { pool, isMigrated, isQueueFull } = this.database;
+    const { isMigrated, isQueueFull } = this.database;
     if (!isMigrated) throw new DatabaseUnavailable('The database is not ready yet.');
     if (!this.#hasStarted && isQueueFull) throw overloaded;
     this.#hasStarted = true;
     try {
-      return new Connection(await takeBefore(this.deadline, pool), this.deadline);
+      return new Connection(await takeBefore(this.deadline, this.database), this.deadline);
     } catch (cause) {
       throw new DatabaseUnavailable('The database cannot be reached.', { cause });
     }
   }
 }
 
-async function takeBefore(deadline: number, pool: pg.Pool): Promise<pg.PoolClient> {
+async function takeBefore(deadline: number, database: Database): Promise<pg.PoolClient> {
   const leftMs = deadline - performance.now();
-  const connecting = pool.connect();
+  const connecting = database.connect();
   if (leftMs >= timeoutMs) return connecting;
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_resolve, reject) => {
@@ -209,6 +224,7 @@ export function connectionOf(config: Config) {
   };
 }
 
+const poolSize = 10;
 const maxWaiting = 250;
 
 /** The longest wait for a connection, and for a statement. */
