@@ -86,7 +86,7 @@ async function stop(deployments: string[]): Promise<void> {
 }
 
 async function deployPostgres(): Promise<void> {
-  await apply(await readManifests('postgres-deployment.yaml'));
+  await apply(await readManifests('postgres.yaml'));
   await untilRolledOut(['postgres']);
 }
 
