@@ -31,7 +31,7 @@ describe('the manifests', () => {
   });
 
   it('are one file per service plus the files of PostgreSQL and the Ingress', () => {
-    const expected = ['ingress', 'postgres-deployment', 'postgres-pv', 'postgres-secret', ...services];
+    const expected = ['ingress', 'postgres', 'postgres-pv', 'postgres-secret', ...services];
     const names = files.map((file) => file.replace('.yaml', ''));
     expectWithAdvice(
       'name each manifest after its contract; move manifests outside the base to a subfolder',
@@ -154,8 +154,8 @@ describe.each(services)('%s', (name) => {
       sql?.split('\n').filter((line) => RegExp(`\\b${role}\\b|\\b${variable}\\b`).test(line)),
       [
         `\\getenv ${role}_password ${variable}`,
-        `select 'create role ${role}' where not exists (select from pg_roles where rolname = '${role}') \\gexec`,
-        `alter role ${role} login password :'${role}_password';`,
+        `select format('create role ${role} login password %L', :'${role}_password')`,
+        `  where not exists (select from pg_roles where rolname = '${role}') \\gexec`,
         `grant connect on database task_manager to ${role};`,
         `create schema if not exists ${role} authorization ${role};`,
       ],
