@@ -1,41 +1,43 @@
-/** A backup, a disaster and a restore, with the manifests of production where the image of PostgreSQL has pg_dump. */
+/** Backups, with the manifests and commands of production: a disaster and a restore, and the move to another volume. */
 import { services } from '@task-manager/dev/repository';
 import { until } from '@task-manager/testing/until';
-import {
-  apply,
-  emptyFolder,
-  folder,
-  kubectl,
-  query,
-  readManifests,
-  runOnNode,
-  scale,
-  untilRolledOut,
-} from './cluster.ts';
+import { apply, emptyFolder, follow, kubectl, NotRun, query, readManifests, scale, untilRolledOut } from './cluster.ts';
+import { compareRows } from './faults.ts';
 import { loadWhile } from './load.ts';
 
-const saved = `${folder}.saved`;
-
 export async function rehearseRestore(url: string): Promise<string> {
-  const pgDump = await kubectl(['exec', 'deployment/postgres', '--', 'which', 'pg_dump']).catch(() => '');
+  await needPgDump();
   await loadWhile(url, async () => undefined);
   const before = await fingerprint();
-  await (pgDump ? backUp() : copyFolder());
+  await backUp();
   await createTask(url, 'After the backup');
 
-  await stop(['postgres']);
+  await scale(['postgres'], 0);
+  await kubectl(['wait', 'pod', '--selector', 'app.kubernetes.io/name=postgres', '--for=delete', '--timeout=120s']);
   await emptyFolder();
-  await deployPostgres();
+  await apply(await readManifests('postgres.yaml'));
+  await untilRolledOut(['postgres']);
 
   const startedAt = Date.now();
-  await (pgDump ? restore() : copyFolderBack());
+  await restore();
   const seconds = ((Date.now() - startedAt) / 1000).toFixed(1);
   const after = await fingerprint();
   if (after !== before) throw new Error(`the rows differ: ${after} instead of ${before}`);
   await scale(services, 2);
   await createTask(url, 'After the restore');
-  const how = pgDump ? 'pg_dump and pg_restore' : 'a copy of the folder, because the image has no pg_dump';
-  return `restored in ${seconds} s by ${how}: ${after}`;
+  return `restored in ${seconds} s: ${after}`;
+}
+
+/** No acknowledged write is lost while the commands of the file move the data under load. */
+export async function moveVolume(url: string): Promise<string> {
+  await needPgDump();
+  return compareRows(await loadWhile(url, () => follow('production/postgres-storage.yaml')));
+}
+
+async function needPgDump(): Promise<void> {
+  await kubectl(['exec', 'deployment/postgres', '--', 'which', 'pg_dump']).catch(() => {
+    throw new NotRun('the image of PostgreSQL has no pg_dump');
+  });
 }
 
 /** Succeeds once the services have noticed that their database is back. */
@@ -64,30 +66,6 @@ async function untilComplete(job: string): Promise<void> {
   console.log(log.replace(/^/gm, '   '));
   const succeeded = await kubectl(['get', `job/${job}`, '--output', 'jsonpath={.status.succeeded}']);
   if (succeeded !== '1') throw new Error(`${job} failed: ${log.split('\n').at(-1) ?? ''}`);
-}
-
-async function copyFolder(): Promise<void> {
-  await stop(['postgres']);
-  await runOnNode(`rm -rf ${saved} && cp -a ${folder} ${saved}`);
-  await deployPostgres();
-}
-
-async function copyFolderBack(): Promise<void> {
-  await stop(['postgres', ...services]);
-  await runOnNode(`rm -rf ${folder} && mv ${saved} ${folder}`);
-  await deployPostgres();
-}
-
-async function stop(deployments: string[]): Promise<void> {
-  await scale(deployments, 0);
-  for (const name of deployments) {
-    await kubectl(['wait', 'pod', '--selector', `app.kubernetes.io/name=${name}`, '--for=delete', '--timeout=120s']);
-  }
-}
-
-async function deployPostgres(): Promise<void> {
-  await apply(await readManifests('postgres-deployment.yaml'));
-  await untilRolledOut(['postgres']);
 }
 
 /** The number of rows in the tables of both services, and a hash of them. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { parseAllDocuments } from 'yaml';
 import { root, services } from '@task-manager/dev/repository';
+import { runAndShow } from './clients.ts';
 
 export interface Manifest {
   apiVersion: string;
@@ -17,6 +18,9 @@ export interface Pod {
   metadata: { name: string; deletionTimestamp?: string };
   status: { containerStatuses: { containerID: string; restartCount: number }[] };
 }
+
+/** The cluster lacks what a check needs. */
+export class NotRun extends Error {}
 
 export const namespace = 'task-manager-e2e';
 const nodeNamespace = `${namespace}-node`;
@@ -65,6 +69,14 @@ export async function scale(deployments: string[], replicas: number): Promise<vo
   if (replicas > 0) await untilRolledOut(deployments);
 }
 
+/** Runs the commands in the comment at the top of a manifest as they are written, unless `adapted`. */
+export async function follow(path: string, adapted = (commands: string) => commands): Promise<void> {
+  const [head = ''] = (await readFile(join(root, 'kubernetes', path), 'utf8')).split(/^\w/m, 1);
+  const commands = adapted((head.match(/(?<=^# {3}).*/gm) ?? []).join('\n'));
+  const inNamespace = `kubectl() { command kubectl --namespace ${namespace} "$@"; }`;
+  await runAndShow('bash', ['-euo', 'pipefail', '-c', `${inNamespace}\n${commands}`]);
+}
+
 export async function podsOf(name: string): Promise<Pod[]> {
   const list = await kubectl(['get', 'pods', '--selector', `app.kubernetes.io/name=${name}`, '--output', 'json']);
   return (JSON.parse(list) as { items: Pod[] }).items.filter(({ metadata }) => !metadata.deletionTimestamp);
@@ -94,9 +106,9 @@ export async function prepare(): Promise<void> {
 export async function clear(): Promise<void> {
   const options = ['--ignore-not-found', '--timeout=120s'];
   await kubectl(['delete', 'namespace', namespace, ...options]);
-  await runOnNode(`rm -rf ${folder} ${folder}.saved`).catch(() => undefined);
+  await runOnNode(`rm -rf ${folder}`).catch(() => undefined);
   await kubectl(['delete', 'namespace', nodeNamespace, ...options, '--grace-period=1']);
-  await kubectl(['delete', 'persistentvolume', namespace, ...options]);
+  await kubectl(['delete', ...clusterWide.map((kind) => `${kind}/${namespace}`), ...options]);
 }
 
 /** As README.md says for the base. */
@@ -129,15 +141,16 @@ const nodePod: Manifest = {
   },
 };
 
-/** Only what is unique in a cluster differs (volume, folder, host of the Ingress), and the tag of the images. */
+const clusterWide = ['PersistentVolume', 'ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'];
+
+/** Only what is unique in a cluster differs (these names, folder, host of the Ingress), and the tag of the images. */
 function adapt(manifest: Manifest): Manifest {
   const images = RegExp(`"((?:${services.join('|')})):[^"]+"`, 'g');
   const adapted = JSON.parse(JSON.stringify(manifest).replaceAll(images, `"$1:${tag}"`)) as Manifest;
   const { kind, spec = {} } = adapted;
-  if (kind === 'PersistentVolume') {
-    adapted.metadata.name = namespace;
-    spec.hostPath = { ...(spec.hostPath as object), path: folder };
-  }
+  if (clusterWide.includes(kind)) adapted.metadata.name = namespace;
+  if (spec.policyName) spec.policyName = namespace;
+  if (kind === 'PersistentVolume') spec.hostPath = { ...(spec.hostPath as object), path: folder };
   if (kind === 'PersistentVolumeClaim' && spec.volumeName) spec.volumeName = namespace;
   if (kind === 'Ingress') spec.rules = (spec.rules as object[]).map((rule) => ({ ...rule, host: 'localhost' }));
   return adapted;

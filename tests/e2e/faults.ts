@@ -4,6 +4,7 @@ import { services } from '@task-manager/dev/repository';
 import { until } from '@task-manager/testing/until';
 import {
   apply,
+  follow,
   kubectl,
   namespace,
   podsOf,
@@ -51,6 +52,16 @@ async function deletePod(name: string): Promise<void> {
   await kubectl(['delete', 'pod', pod?.metadata.name ?? '', '--wait=false']);
   await sleep(1000);
   await untilRolledOut([name]);
+}
+
+/** Each service gets another password, by the commands of the file. */
+export async function changePasswords(): Promise<undefined> {
+  for (const name of services) {
+    const stringData = { password: `It's $5 \\ "${Date.now()}"` };
+    await kubectl(['patch', 'secret', `${name}-postgres`, '--patch', JSON.stringify({ stringData })]);
+    const adapt = (commands: string) => commands.replace(/.* apply .*\n/, '').replaceAll('task-service', name);
+    await follow('postgres-secret.yaml', adapt);
+  }
 }
 
 /** Only requests that are pending when a container is killed may fail. */
@@ -184,7 +195,12 @@ export async function autoscale(url: string): Promise<string> {
     return replicas.every((each) => each > 2);
   };
   const isScaledDown = async () => (await replicasOfBoth()).every((each) => each === 2);
-  const exchanges = await loadWhile(url, () => until(isScaledUp, { timeoutMs: 180_000, intervalMs: 500 }), busyRate);
+  const scaleUp = async () => {
+    await until(isScaledUp, { timeoutMs: 180_000, intervalMs: 500 });
+    await applyBaseAgain();
+    if (!(await isScaledUp())) throw new Error(`scaled to ${String(await replicasOfBoth())} by the base`);
+  };
+  const exchanges = await loadWhile(url, scaleUp, busyRate);
   const up = elapsed();
   await until(isScaledDown, { timeoutMs: 300_000, intervalMs: 500 });
   await kubectl(['delete', 'horizontalpodautoscaler', '--all']);
@@ -195,6 +211,14 @@ export async function autoscale(url: string): Promise<string> {
   return summary;
 }
 
+/** The policy of the autoscaler rejects it. */
+async function applyBaseAgain(): Promise<void> {
+  for (const name of services) {
+    const message = await apply(await readManifests(`${name}.yaml`)).catch(String);
+    if (!message?.includes('the autoscaler sets the replicas')) throw new Error(`applied again: ${String(message)}`);
+  }
+}
+
 async function replicasOfBoth(): Promise<number[]> {
   const names = services.map((name) => `deployment/${name}`);
   const replicas = await kubectl(['get', ...names, '--output', 'jsonpath={.items[*].spec.replicas}']);
@@ -202,7 +226,7 @@ async function replicasOfBoth(): Promise<number[]> {
 }
 
 /** Compares acknowledged requests with rows of the database. Throws when a row is missing or duplicated. */
-async function compareRows(exchanges: Exchange[]): Promise<string> {
+export async function compareRows(exchanges: Exchange[]): Promise<string> {
   const [run = ''] = exchanges.flatMap(({ mark }) => mark?.split('-')[0] ?? []);
   const rows = await query(
     `select title from task_service.tasks where title like '${run}-%' union all

@@ -31,7 +31,7 @@ describe('the manifests', () => {
   });
 
   it('are one file per service plus the files of PostgreSQL and the Ingress', () => {
-    const expected = ['ingress', 'postgres-deployment', 'postgres-pv', 'postgres-secret', ...services];
+    const expected = ['ingress', 'postgres', 'postgres-pv', 'postgres-secret', ...services];
     const names = files.map((file) => file.replace('.yaml', ''));
     expectWithAdvice(
       'name each manifest after its contract; move manifests outside the base to a subfolder',
@@ -122,7 +122,7 @@ describe.each(services)('%s', (name) => {
     expectWithAdvice(`${file}: set POSTGRES_PORT to the port of the Service in POSTGRES_HOST`, port, only(ports).port);
     const database = valueOf(postgres, 'POSTGRES_DB');
     expectWithAdvice(
-      `${file}: set POSTGRES_DB to the database in postgres-deployment.yaml`,
+      `${file}: set POSTGRES_DB to the database in postgres.yaml`,
       valueOf(container, 'POSTGRES_DB'),
       database,
     );
@@ -153,12 +153,12 @@ describe.each(services)('%s', (name) => {
     const sql = find<ConfigMap>('ConfigMap', 'postgres-init').data['roles.sql'];
     const variable = `${role.toUpperCase()}_PASSWORD`;
     expectWithAdvice(
-      `kubernetes/postgres-deployment.yaml: create the role ${role} and its schema in roles.sql, like the other roles`,
+      `kubernetes/postgres.yaml: create the role ${role} and its schema in roles.sql, like the other roles`,
       sql?.split('\n').filter((line) => RegExp(`\\b${role}\\b|\\b${variable}\\b`).test(line)),
       [
         `\\getenv ${role}_password ${variable}`,
-        `select 'create role ${role}' where not exists (select from pg_roles where rolname = '${role}') \\gexec`,
-        `alter role ${role} login password :'${role}_password';`,
+        `select format('create role ${role} login password %L', :'${role}_password')`,
+        `  where not exists (select from pg_roles where rolname = '${role}') \\gexec`,
         `grant connect on database task_manager to ${role};`,
         `create schema if not exists ${role} authorization ${role};`,
       ],
@@ -166,7 +166,7 @@ describe.each(services)('%s', (name) => {
     const secret = secretOf(container, 'POSTGRES_PASSWORD');
     expectWithAdvice(`${file}: give ${name} its own Secret`, secret?.name, `${name}-postgres`);
     expectWithAdvice(
-      `kubernetes/postgres-deployment.yaml: read ${variable} from the Secret of ${name}`,
+      `kubernetes/postgres.yaml: read ${variable} from the Secret of ${name}`,
       secretOf(postgres, variable),
       secret,
     );
@@ -248,15 +248,28 @@ describe('postgres', () => {
     );
   });
 
+  it('comes after everything that its pod needs, in the order of kubectl apply', () => {
+    const names = [...documents]
+      .sort((one, other) => (one.file < other.file ? -1 : Number(one.file > other.file)))
+      .map(({ document }) => document.toJS() as Manifest)
+      .map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+    const secrets = postgres.env.flatMap(({ valueFrom }) => valueFrom?.secretKeyRef.name ?? []);
+    const needed = ['PersistentVolume postgres', 'PersistentVolumeClaim postgres', 'ConfigMap postgres-init'];
+    const late = [...needed, ...secrets.map((name) => `Secret ${name}`)].filter(
+      (name) => names.indexOf(name) > names.indexOf('Deployment postgres'),
+    );
+    expectWithAdvice(
+      'kubernetes/: name the files so that these come before the Deployment: the scheduler and the kubelet retry late',
+      late,
+      [],
+    );
+  });
+
   it('claims the volume that holds the node folder', () => {
     const { spec: volume, metadata } = find<Volume>('PersistentVolume', 'postgres');
     const claim = find<Claim>('PersistentVolumeClaim', 'postgres');
     const mounted = pod.volumes?.find(({ name }) => name === 'data')?.persistentVolumeClaim?.claimName;
-    expectWithAdvice(
-      'kubernetes/postgres-deployment.yaml: mount the claim in postgres-pv.yaml',
-      mounted,
-      claim.metadata.name,
-    );
+    expectWithAdvice('kubernetes/postgres.yaml: mount the claim in postgres-pv.yaml', mounted, claim.metadata.name);
     expectWithAdvice(
       'kubernetes/postgres-pv.yaml: claim this volume by name, without a class that would provision an empty one',
       claim.spec,
@@ -275,17 +288,29 @@ describe('postgres', () => {
     ]);
   });
 
+  it('has a node affinity in a comment, for clusters of several nodes', () => {
+    const text = read('kubernetes/postgres-pv.yaml').replace(/^ {2}# (?=nodeAffinity:| {2})/gm, '  ');
+    const volume = parseAllDocuments(text)[0]?.toJS() as { spec: object };
+    const expression = { key: 'kubernetes.io/hostname', operator: 'In', values: ['name-of-the-node'] };
+    const nodeAffinity = { required: { nodeSelectorTerms: [{ matchExpressions: [expression] }] } };
+    expectWithAdvice(
+      'kubernetes/postgres-pv.yaml: keep the commented nodeAffinity valid: it names the node of the folder',
+      volume.spec,
+      expect.objectContaining({ nodeAffinity }),
+    );
+  });
+
   it('mounts its data volume and its init script', () => {
     const mountPaths = new Map(postgres.volumeMounts?.map(({ name, mountPath }) => [name, mountPath]));
     const volumes = pod.volumes?.map(({ name }) => name).sort();
     expectWithAdvice(
-      'kubernetes/postgres-deployment.yaml: mount exactly the declared volumes',
+      'kubernetes/postgres.yaml: mount exactly the declared volumes',
       [...mountPaths.keys()].sort(),
       volumes,
     );
     const script = pod.volumes?.find(({ name }) => name === 'init')?.configMap?.name ?? '';
     expectWithAdvice(
-      'kubernetes/postgres-deployment.yaml: mount the volumes at the paths that the image reads',
+      'kubernetes/postgres.yaml: mount the volumes at the paths that the image reads',
       {
         data: mountPaths.get('data'),
         init: mountPaths.get('init'),
@@ -297,8 +322,7 @@ describe('postgres', () => {
 
   it('runs as the owner of the data folder', () => {
     const owner = `${String(pod.securityContext.runAsUser)}:${String(pod.securityContext.runAsGroup)}`;
-    const advice =
-      'README.md and kubernetes/postgres-pv.yaml: chown the folder to the user in postgres-deployment.yaml';
+    const advice = 'README.md and kubernetes/postgres-pv.yaml: chown the folder to the user in postgres.yaml';
     const owners = ['README.md', 'kubernetes/postgres-pv.yaml'].map(
       (path) => /chown (\S+) \/mnt\/data\/postgres/.exec(read(path))?.[1],
     );

@@ -284,6 +284,27 @@ it('monitoring.yaml scrapes each service at a port of its Service', () => {
   }
 });
 
+it('postgres-storage.yaml stops the services before the backup and starts them after the restore', () => {
+  const file = 'kubernetes/production/postgres-storage.yaml';
+  const [head = ''] = read(file).split(/^\w/m, 1);
+  const steps = [
+    `scale deployment ${services.join(' ')} --replicas=0`,
+    'create job --from=cronjob/postgres-backup',
+    'scale deployment postgres --replicas=0',
+    'delete pvc postgres',
+    `apply -f ${file}`,
+    'scale deployment postgres --replicas=1',
+    'replace --force -f kubernetes/production/postgres-restore.yaml',
+    `scale deployment ${services.join(' ')} --replicas=2`,
+  ];
+  const places = steps.map((step) => head.indexOf(`#   kubectl ${step}`));
+  expectWithAdvice(
+    `${file}: list the commands in this order, otherwise running services write to the empty database: ${steps.join('; ')}`,
+    places.every((place, index) => place > (places[index - 1] ?? 0)),
+    true,
+  );
+});
+
 it('postgres-storage.yaml has the claim of the base with a storage class', () => {
   const claim = find<Claim>(production, 'PersistentVolumeClaim', 'postgres').spec;
   const { accessModes } = find<Claim>(base, 'PersistentVolumeClaim', 'postgres').spec;

@@ -331,6 +331,22 @@ describe('database failures', () => {
     await expectFullPool();
   });
 
+  it('serves on the open connections when the password of its role has changed', async () => {
+    // Concurrent requests then need more connections than are open.
+    await disconnect();
+    await untilStatus(200, `${service.url}/health`);
+    expect(isServed(await sendRequest(service.url, newRequest('a GET')))).toBe(true);
+    await postgres.query(`alter role task_service password 'changed'`);
+    const outcomes = await sendEveryKind(service.url);
+    await postgres.query(`alter role task_service password 'task_service'`);
+    expect(outcomes.filter((outcome) => !isServed(outcome))).toEqual([]);
+    // Then it opens new ones again.
+    await until(async () => {
+      await sendEveryKind(service.url);
+      return (await poolOf(service)).idle === 10;
+    });
+  });
+
   it('returns 503 within 2 s and stays healthy when a table is locked', async () => {
     const outcomes = await whileProbingHealth(() =>
       whileLocked(async () => {

@@ -36,13 +36,16 @@ export class Database implements Queryable {
   readonly schema: string;
   /** Whether this version of the service can use the tables; otherwise no statement is sent. */
   isMigrated = false;
+  readonly #maxConnections: number;
+  #open = 0;
 
   constructor(config: Config, schema: string, logger: Logger) {
     this.schema = schema;
+    this.#maxConnections = config.POSTGRES_POOL_MAX;
     this.pool = new pg.Pool({
       ...connectionOf(config),
       ...hooksOf(schema),
-      max: config.POSTGRES_POOL_MAX,
+      max: this.#maxConnections,
       idleTimeoutMillis: 0,
     });
     // The pool replaces a lost idle connection. Without a listener the event would end the process.
@@ -50,6 +53,7 @@ export class Database implements Queryable {
       logger.debug({ err: error }, 'an idle connection was lost');
     });
     this.pool.on('connect', (client) => client.on('error', () => undefined));
+    this.pool.on('connect', () => this.#open++).on('remove', () => this.#open--);
   }
 
   /** Queries with a common deadline (of `performance.now()`). One that has started is not rejected under overload. */
@@ -59,6 +63,19 @@ export class Database implements Queryable {
 
   get isQueueFull(): boolean {
     return this.pool.waitingCount >= maxWaiting;
+  }
+
+  /** While the server rejects the password, because it was changed, requests share the connections that are open. */
+  async connect(): Promise<pg.PoolClient> {
+    try {
+      return await this.pool.connect();
+    } catch (error) {
+      if (sqlState(error) !== '28P01' || this.#open === 0) throw error;
+      const { options } = this.pool;
+      options.max = this.#open;
+      setTimeout(() => (options.max = this.#maxConnections), 1000).unref();
+      return this.connect();
+    }
   }
 
   async query<Row extends object>(statement: Statement): Promise<Row[]> {
@@ -132,12 +149,12 @@ export class Session implements Queryable {
   }
 
   async #connect(): Promise<Connection> {
-    const { pool, abandoned, isMigrated, isQueueFull } = this.database;
+    const { isMigrated, isQueueFull, abandoned } = this.database;
     if (!isMigrated) throw new DatabaseUnavailable('The database is not ready yet.');
     if (!this.#hasStarted && isQueueFull) throw overloaded;
     this.#hasStarted = true;
     try {
-      return new Connection(await takeBefore(this.deadline, pool), this.deadline, abandoned);
+      return new Connection(await takeBefore(this.deadline, this.database), this.deadline, abandoned);
     } catch (cause) {
       const detail = isExhausted(cause) ? 'No connection to the database is free.' : 'The database cannot be reached.';
       throw new DatabaseUnavailable(detail, { cause });
@@ -145,9 +162,9 @@ export class Session implements Queryable {
   }
 }
 
-async function takeBefore(deadline: number, pool: pg.Pool): Promise<pg.PoolClient> {
+async function takeBefore(deadline: number, database: Database): Promise<pg.PoolClient> {
   const leftMs = deadline - performance.now();
-  const connecting = pool.connect();
+  const connecting = database.connect();
   if (leftMs >= timeoutMs) return connecting;
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_resolve, reject) => {
