@@ -23,7 +23,7 @@ describe('getTask', () => {
   });
 
   it('returns 400 when the id is invalid', async () => {
-    for (const taskId of ['1', "' or 1=1", '01939C2E-7A41-7C3E-9D5B-2F1C8A6E4B70']) {
+    for (const taskId of ['1', "' or 1=1", '01939c2e7a417c3e9d5b2f1c8a6e4b70']) {
       const { error } = await api.GET('/tasks/{taskId}', { params: { path: { taskId } } });
       expect(error).toMatchObject({
         status: 400,
