@@ -24,10 +24,13 @@ const database = 'task_manager';
   let folder: string;
   let old: TestPostgres;
   let fresh: TestPostgres;
+  let cursor: string;
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'task-manager-backup-'));
     [old, fresh] = await Promise.all([startServer(), startServer()]);
+    // The transaction ids of the fresh server are lower.
+    await old.query(`do 'begin for number in 1..20000 loop perform pg_current_xact_id(); commit; end loop; end'`);
     const users = await start('user-service', old);
     const user = { name: 'Alice', email: 'alice@example.com' };
     const { id: assigneeId } = await post(`${users.url}/register`, user);
@@ -35,6 +38,7 @@ const database = 'task_manager';
     for (const title of ['Buy milk', '牛乳 🥛', 'Prepare the review']) {
       await post(`${tasks.url}/tasks`, { title, assigneeId, labels: ['home'] });
     }
+    cursor = (await readFeed(tasks.url, 'latest')).nextCursor;
     await Promise.all([users.stop(), tasks.stop()]);
     await runJob('postgres-backup', old);
   }, 60_000);
@@ -42,11 +46,12 @@ const database = 'task_manager';
     await Promise.all([old.remove(), fresh.remove(), rm(folder, { recursive: true })]);
   });
 
-  it('restores every row into a new server, where the services go on', async () => {
+  it('restores every row into a new server, where the services and the readers of the feed go on', async () => {
     expect(await runJob('postgres-restore', fresh)).toMatch(/\nRestored\n$/);
     expect(await rowsOf(fresh)).toEqual(await rowsOf(old));
     const tasks = await start('task-service', fresh, { USER_SERVICE_URL: 'http://127.0.0.1:1' });
-    await post(`${tasks.url}/tasks`, { title: 'After the restore' });
+    const { id } = await post(`${tasks.url}/tasks`, { title: 'After the restore' });
+    expect((await readFeed(tasks.url, cursor)).items.map(({ subject }) => subject)).toEqual([id]);
     await tasks.stop();
   }, 60_000);
 
@@ -106,6 +111,11 @@ async function post(url: string, body: object): Promise<{ id: string }> {
   const response = await fetch(url, init);
   expect(response.status).toBe(201);
   return (await response.json()) as { id: string };
+}
+
+async function readFeed(url: string, cursor: string) {
+  const response = await fetch(`${url}/tasks/feed?cursor=${cursor}${cursor === 'latest' ? '' : '&wait=5'}`);
+  return (await response.json()) as { items: { subject: string }[]; nextCursor: string };
 }
 
 async function rowsOf(server: TestPostgres): Promise<Record<string, unknown>[]> {

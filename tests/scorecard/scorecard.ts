@@ -1,6 +1,6 @@
 /**
  * `npm run scorecard [-- --write] [-- --overload SECONDS]`: how the running system treats invalid input, slow clients,
- * followers of a feed, stops, faults of its database, and twice the load that it can serve: a table of measured values
+ * followers of a feed, stops, faults and settings of its database, and twice the load that it can serve: a table of measured values
  * and targets. It starts a system of its own and takes about six minutes. `--overload 600` measures overload for ten
  * minutes instead of one, and takes 26. `--write` puts the table into README.md. Exits with 1 when a target is missed.
  */
@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { runToEnd } from '@task-manager/dev/command';
 import { SystemUnderTest } from '@task-manager/testing/system-under-test';
 import { alignedTable, writeTable } from '@task-manager/testing/tables';
+import { measureDatabases } from './databases.ts';
 import { measureFaults } from './faults.ts';
 import { isMet, rowsOf, type Figure } from './figures.ts';
 import { measureFollowers } from './followers.ts';
@@ -38,6 +39,8 @@ await runToEnd('npm run scorecard', async (stopped) => {
     print('SIGTERM under load …');
     figures.push(...(await measureGracefulStop(system, stopped)));
     figures.push(...(await measureFaults(system, stopped, print)));
+    print("Other people's databases …");
+    figures.push(...(await measureDatabases(system, stopped)));
     figures.push(...(await measureOverload(system, Number(values.overload), print)));
   } finally {
     await system.close();

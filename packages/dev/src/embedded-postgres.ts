@@ -75,10 +75,10 @@ export interface PostgresOptions {
  * cannot be used or is in use, or the server does not start.
  */
 export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
-  const { dataDir, port = await getPort(), settings = [], version = currentVersion } = options;
+  const { dataDir, port, settings = [], version = currentVersion } = options;
   const cluster = await openCluster(dataDir, settings, version);
   const running = await findRunning(cluster.data);
-  const server = running ?? (await startServer(cluster, port));
+  const server = running ?? (await (port === undefined ? startOnFreePort(cluster) : startServer(cluster, port)));
   await lock(server, dataDir);
   await removeLeftovers(dirname(cluster.data));
   return {
@@ -258,6 +258,16 @@ async function findRunning(data: string): Promise<Server | undefined> {
     await sleep(50);
   }
   return undefined;
+}
+
+/** Another process may take a free port before the server does. */
+async function startOnFreePort(cluster: Cluster, attempts = 3): Promise<Server> {
+  try {
+    return await startServer(cluster, await getPort());
+  } catch (error) {
+    if (attempts === 1 || !(error as Error).message.includes('TCP/IP socket')) throw error;
+    return startOnFreePort(cluster, attempts - 1);
+  }
 }
 
 async function startServer(cluster: Cluster, port: number): Promise<Server> {
