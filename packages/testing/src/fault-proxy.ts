@@ -91,7 +91,8 @@ export class FaultProxy {
     this.#pairs.add(pair);
     let doomed = false;
     this.#pass(client, upstream, (data) => {
-      if (this.#fatal === undefined || !data.includes(this.#fatal)) return true;
+      // The whole text or name of a statement: a session also sets `synchronous_commit`.
+      if (this.#fatal === undefined || !data.includes(`${this.#fatal}\0`)) return true;
       this.#fatal = undefined;
       doomed = true;
       return true;
