@@ -450,7 +450,12 @@ describe('database failures', () => {
 
   /** Terminates every connection of the service. */
   async function disconnect(): Promise<void> {
-    await postgres.query(`select pg_terminate_backend(pid, 1000) from pg_stat_activity where usename = 'task_service'`);
+    const sessions = `from pg_stat_activity where usename = 'task_service'`;
+    const ended = await postgres.query(`select pid, pg_terminate_backend(pid) ${sessions}`);
+    const pids = ended.map(({ pid }) => Number(pid));
+    await until(
+      async () => (await postgres.query(`select ${sessions} and pid = any ('{${pids.join()}}')`)).length === 0,
+    );
     await until(isDisconnected);
   }
 
