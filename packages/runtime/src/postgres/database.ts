@@ -37,7 +37,7 @@ export class Database implements Queryable {
   /** Whether this version of the service can use the tables; otherwise no statement is sent. */
   isMigrated = false;
   readonly #maxConnections: number;
-  #open = 0;
+  readonly #open = new Set<pg.PoolClient>();
 
   constructor(config: Config, schema: string, logger: Logger) {
     this.schema = schema;
@@ -53,7 +53,8 @@ export class Database implements Queryable {
       logger.debug({ err: error }, 'an idle connection was lost');
     });
     this.pool.on('connect', (client) => client.on('error', () => undefined));
-    this.pool.on('connect', () => this.#open++).on('remove', () => this.#open--);
+    // A set, because the pool may remove a connection twice.
+    this.pool.on('connect', (client) => this.#open.add(client)).on('remove', (client) => this.#open.delete(client));
   }
 
   /** Queries with a common deadline (of `performance.now()`). One that has started is not rejected under overload. */
@@ -70,9 +71,9 @@ export class Database implements Queryable {
     try {
       return await this.pool.connect();
     } catch (error) {
-      if (sqlState(error) !== '28P01' || this.#open === 0) throw error;
+      if (sqlState(error) !== '28P01' || this.#open.size === 0) throw error;
       const { options } = this.pool;
-      options.max = this.#open;
+      options.max = this.#open.size;
       setTimeout(() => (options.max = this.#maxConnections), 1000).unref();
       return this.connect();
     }
