@@ -1,4 +1,4 @@
-/** Followers of a feed: whether each receives every change once, how soon, and what other requests notice of them. */
+/** Followers of a feed: whether each receives every change once, how soon, and how they slow other requests. */
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { quantile } from '@task-manager/testing/statistics';
@@ -10,7 +10,7 @@ const writesPerSecond = 20;
 
 /** `url` is that of a replica. */
 export async function measureFollowers(url: string, seconds: number): Promise<Figure[]> {
-  const alone = await readFor(url, 10);
+  const without = await readFor(url, 10);
   const followers = Array.from({ length: followerCount }, () => new Follower(url));
   const sentAt = new Map<string, number>();
   try {
@@ -21,13 +21,13 @@ export async function measureFollowers(url: string, seconds: number): Promise<Fi
       void createTask(url).then((id) => sentAt.set(id, startedAt));
       await sleep(1000 / writesPerSecond);
     }
-    const beside = await reading;
+    const withFollowers = await reading;
     await sleep(3000);
     return [
       ...deliveryFigures(followers, sentAt),
       {
-        name: 'latency of other requests beside them, compared with none (median)',
-        ...{ measured: quantile(beside, 0.5) / quantile(alone, 0.5), max: 1.5, unit: '×' },
+        name: 'median latency of other requests, compared with no followers',
+        ...{ measured: quantile(withFollowers, 0.5) / quantile(without, 0.5), max: 1.5, unit: '×' },
       },
     ];
   } finally {

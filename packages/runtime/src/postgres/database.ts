@@ -280,7 +280,8 @@ function hooksOf(schema: string) {
 
 function rethrow(error: unknown): never {
   if (isUnreadable(error) || (error instanceof pg.DatabaseError && !isUnavailable(error))) throw error;
-  throw new DatabaseUnavailable('The database cannot be reached.', { cause: error });
+  const detail = error instanceof StatementSuspended ? error.message : 'The database cannot be reached.';
+  throw new DatabaseUnavailable(detail, { cause: error });
 }
 
 /** The driver cannot convert a value. Its errors about the connection have no class of their own. */
